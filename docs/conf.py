@@ -1,0 +1,66 @@
+"""Sphinx's configuration. From the top: `sphinx-build -W --keep-going -b html docs docs/_build/html`."""
+
+import inspect
+import os
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import keras
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+project = 'tfdgm'
+author = 'The tfdgm authors'
+release = version = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
+
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.doctest',
+    'sphinx.ext.mathjax',
+    'sphinx.ext.napoleon',
+]
+exclude_patterns = ['_build']
+
+# Markdown
+myst_enable_extensions = ['amsmath', 'colon_fence', 'dollarmath']
+myst_heading_anchors = 3
+
+# Docstrings: Google's sections; a single backtick links where it names something of the library, else marks code.
+default_role = 'py:obj'
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+# Methods without a docstring of their own would show those of Keras and TensorFlow Probability.
+autodoc_inherit_docstrings = False
+
+# `sphinx-build -b doctest` runs the examples of these pages; those of the docstrings are pytest's.
+doctest_test_doctest_blocks = ''
+
+html_theme = 'furo'
+html_title = f'{project} {release}'
+html_show_copyright = False
+
+
+def separate_plurals(app, what, name, obj, options, lines):
+    """Lets a plural ending follow a backtick, as in Markdown; reStructuredText wants a mark between them."""
+    lines[:] = [re.sub(r'(`[^`]+`)s\b', r'\1\\ s', line) for line in lines]
+
+
+def constructor_signature(app, what, name, obj, options, signature, return_annotation):
+    """Gives a Keras model the signature of its constructor; Keras hides it behind `__new__(*args, **kwargs)`."""
+    if what == 'class' and issubclass(obj, keras.Model):
+        _, *others = inspect.signature(obj.__init__).parameters.values()
+        return str(inspect.Signature(others)), return_annotation
+    return None
+
+
+def setup(app):
+    app.connect('autodoc-process-docstring', separate_plurals)
+    app.connect('autodoc-process-signature', constructor_signature)

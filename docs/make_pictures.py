@@ -1,0 +1,53 @@
+"""Draws the pictures of these pages: `python docs/make_pictures.py` from the top of the repository."""
+
+import os
+import pathlib
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+
+import tfdgm
+import zoo
+from tfdgm import pretrained
+
+IMAGES = pathlib.Path(__file__).parent / 'images'
+FAMILY_ORDER = 'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE'
+
+
+def digits_models() -> dict:
+    """The unconditional models of `digits` that have weights, simplest first, as in autoregressive.md."""
+    names = [name for name in zoo.names()
+             if name.endswith('_digits') and (zoo.folder(name) / pretrained.WEIGHTS).exists()]
+    models = {name: zoo.load(name) for name in names}
+
+    def place(name):
+        system = type(models[name]).__name__
+        return FAMILY_ORDER.index(system) if system in FAMILY_ORDER else len(FAMILY_ORDER)
+
+    return {name: models[name] for name in sorted(names, key=place) if models[name].condition is None}
+
+
+def digits_samples(path):
+    """25 real digits, and beside them 25 samples of each model."""
+    real = tfdgm.data.load('digits', 'test', binarization='threshold').take(25)
+    panels = {'real digits': tfdgm.data.as_arrays(real)}
+    for name, model in digits_models().items():
+        panels[name] = model.distribution().sample(25, seed=0)
+    columns = 3
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 3.3 * rows), layout='constrained')
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, images) in zip(axes.flat, panels.items()):
+        axis.imshow(tfdgm.pictures.grid(images, gap=6))
+        axis.set_title(title)
+    figure.savefig(path, dpi=90)
+
+
+if __name__ == '__main__':
+    IMAGES.mkdir(exist_ok=True)
+    digits_samples(IMAGES / 'digits_samples.png')

@@ -1,0 +1,70 @@
+"""The systems that run through the properties of test_properties.py. A new system needs one line here."""
+
+import itertools
+
+import numpy as np
+
+import tfdgm
+from tfdgm.conditions import Label, Vector
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+
+SYSTEMS = {
+    'independent': lambda *args, **kwargs: tfdgm.Independent(*args, **kwargs),
+    'markov_chain': lambda *args, **kwargs: tfdgm.MarkovChain(*args, **kwargs),
+    'fvsbn': lambda *args, **kwargs: tfdgm.FVSBN(*args, **kwargs),
+    'nade': lambda *args, **kwargs: tfdgm.NADE(*args, hidden_units=7, **kwargs),
+    'made': lambda *args, **kwargs: tfdgm.MADE(*args, hidden_units=(9, 7), activation='tanh', **kwargs),
+    'made_masks': lambda *args, **kwargs: tfdgm.MADE(
+        *args, hidden_units=(9, 7), num_masks=3, direct_connections=True, activation='tanh', **kwargs),
+}
+OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2)}
+CONDITIONS = {'unconditional': None, 'label': Label(3), 'vector': Vector(2)}
+ORDERS = {'natural': 'natural', 'random': 'random', 'given': [4, 2, 0, 5, 1, 3]}
+
+# Every output with and without a condition, every condition and every order, without all 27 combinations.
+CASES = [('bernoulli', 'unconditional', 'natural'), ('bernoulli', 'label', 'random'),
+         ('categorical', 'unconditional', 'random'), ('categorical', 'vector', 'given'),
+         ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural')]
+
+
+def make(system, event_shape, *, random_weights=True, **kwargs):
+    """Makes a system and gives it weights far from their initial values, so that nothing holds by accident."""
+    model = SYSTEMS[system](event_shape, **kwargs)
+    if random_weights:
+        generator = np.random.default_rng(1)
+        for variable in model.trainable_variables:
+            variable.assign(generator.normal(size=variable.shape) * 0.7)
+    return model
+
+
+def every_event(event_shape, levels):
+    """All events of a small discrete space: `[levels ** sites, *event_shape]`."""
+    events = list(itertools.product(range(levels), repeat=int(np.prod(event_shape))))
+    return np.reshape(events, (-1, *event_shape)).astype('float32')
+
+
+def some_events(model, count=16):
+    """Random events in a model's support."""
+    generator = np.random.default_rng(2)
+    if not model.is_discrete:
+        return generator.normal(size=(count, *model.event_shape)).astype('float32')
+    levels = getattr(model.output, 'levels', 2)
+    return generator.integers(levels, size=(count, *model.event_shape)).astype('float32')
+
+
+def some_condition(condition, batch_shape=()):
+    """Random values of a condition, or None for None."""
+    generator = np.random.default_rng(3)
+    if condition is None:
+        return None
+    if isinstance(condition, Label):
+        return generator.integers(condition.num_classes, size=batch_shape)
+    return generator.normal(size=(*batch_shape, *condition.shape)).astype('float32')
+
+
+def chains(model):
+    """The chains that make up a model: pairs of the function that gives their parameters, and the sites in order."""
+    if getattr(model, 'num_masks', 1) == 1:
+        return [(model.parameters, np.ravel(model.visited_sites))]
+    return [(lambda x, condition, mask=mask: model.mask_parameters(x, condition, mask), model.visited_sites[mask])
+            for mask in range(model.num_masks)]

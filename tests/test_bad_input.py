@@ -1,0 +1,185 @@
+"""Bad input: every error names what was wrong and what was expected, before any work is done."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdgm
+from tfdgm.conditions import Label, Vector
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+
+
+@pytest.fixture
+def binary():
+    model = tfdgm.FVSBN((4, 4, 1))
+    model.compile('adam')
+    return model
+
+
+@pytest.fixture
+def labelled():
+    model = tfdgm.FVSBN((4, 4, 1), condition=Label(3))
+    model.compile('adam')
+    return model
+
+
+def untouched(model):
+    return all(np.all(variable == 0) for variable in model.trainable_variables)
+
+
+@pytest.mark.parametrize('method', ['fit', 'evaluate', 'predict'])
+@pytest.mark.parametrize('shape', [(8, 4, 4), (8, 5, 4, 1), (4, 4, 1), (8, 16)])
+def test_events_of_the_wrong_shape(binary, method, shape):
+    with pytest.raises(ValueError, match=r'Expected events of shape \(4, 4, 1\).*got an array of shape'):
+        getattr(binary, method)(np.zeros(shape))
+    assert untouched(binary)
+
+
+def test_log_prob_of_an_event_of_the_wrong_shape(binary):
+    with pytest.raises(ValueError, match=r'Expected events of shape \(4, 4, 1\)'):
+        binary.distribution().log_prob(np.zeros([4, 4]))
+
+
+def test_dataset_of_events_of_the_wrong_shape(binary):
+    with pytest.raises(ValueError, match=r'Expected events of shape \(4, 4, 1\)'):
+        binary.fit(tf.data.Dataset.from_tensor_slices(np.zeros([8, 5, 5, 1])).batch(4))
+
+
+@pytest.mark.parametrize('method', ['fit', 'evaluate', 'predict'])
+def test_nan_in_the_data(binary, method):
+    x = np.zeros([8, 4, 4, 1])
+    x[5, 1, 2] = np.nan
+    with pytest.raises(ValueError, match=r'1 of the 128 values are NaN, the first in event 5.*0 or 1'):
+        getattr(binary, method)(x)
+    assert untouched(binary)
+
+
+def test_values_outside_the_support_of_binary_data(binary):
+    x = np.zeros([8, 4, 4, 1], 'uint8')
+    x[3] = 255
+    with pytest.raises(ValueError, match=r'16 of the 128 values lie outside.*such as 255 in event 3.*0 or 1'):
+        binary.fit(x)
+    assert untouched(binary)
+
+
+@pytest.mark.parametrize('value', [17, -1, 0.5])
+def test_values_outside_the_support_of_quantised_data(value):
+    model = tfdgm.Independent(4, output=Categorical(17))
+    model.compile('adam')
+    with pytest.raises(ValueError, match=f'such as {value}.*a whole number from 0 to 16'):
+        model.fit(np.full([2, 4], value))
+
+
+def test_infinite_values_of_continuous_data():
+    model = tfdgm.Independent(4, output=MixtureOfGaussians(1))
+    model.compile('adam')
+    with pytest.raises(ValueError, match=r'inf.*a finite real number'):
+        model.fit(np.full([2, 4], np.inf))
+
+
+def test_words_instead_of_numbers(binary):
+    with pytest.raises(ValueError, match='Expected events of numbers'):
+        binary.fit(np.full([8, 4, 4, 1], 'a'))
+
+
+def test_validation_data_is_checked_too(binary):
+    with pytest.raises(ValueError, match='outside the support'):
+        binary.fit(np.zeros([8, 4, 4, 1]), validation_data=(np.full([8, 4, 4, 1], 2.),))
+    assert untouched(binary)
+
+
+@pytest.mark.parametrize('output, value', [
+    (Bernoulli(), 255.), (Bernoulli(), np.nan), (Categorical(17), 17.), (MixtureOfGaussians(2), np.inf)])
+def test_log_prob_with_validate_args(output, value):
+    model = tfdgm.Independent(4, output=output)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='needs every value to be'):
+        model.distribution(validate_args=True).log_prob(np.full([2, 4], value, 'float32'))
+    inside = np.zeros([2, 4], 'float32')
+    checked = tf.function(lambda x: model.distribution(validate_args=True).log_prob(x))
+    np.testing.assert_allclose(checked(inside), model.distribution().log_prob(inside))
+    with pytest.raises(tf.errors.InvalidArgumentError, match='needs every value to be'):
+        checked(np.full([2, 4], value, 'float32'))
+
+
+def test_a_condition_is_missing(labelled):
+    x = np.zeros([8, 4, 4, 1])
+    for attempt in [lambda: labelled.distribution(), lambda: labelled.fit(x), lambda: labelled.evaluate(x),
+                    lambda: labelled.fit(tf.data.Dataset.from_tensor_slices(x).batch(4))]:
+        with pytest.raises(ValueError, match='no condition was given: pass whole numbers from 0 to 2'):
+            attempt()
+    with pytest.raises(ValueError, match=r'predict takes \[events, conditions\]'):
+        labelled.predict(x)
+    assert untouched(labelled)
+
+
+def test_a_condition_is_unexpected(binary):
+    x = np.zeros([8, 4, 4, 1])
+    for attempt in [lambda: binary.distribution(3), lambda: binary.fit(x, np.zeros(8)),
+                    lambda: binary.fit(tf.data.Dataset.from_tensor_slices((x, np.zeros(8))).batch(4))]:
+        with pytest.raises(ValueError, match='This model has no condition, but one was given'):
+            attempt()
+
+
+@pytest.mark.parametrize('labels', [3, -1, [0, 1, 7], 0.5])
+def test_a_label_that_does_not_exist(labelled, labels):
+    with pytest.raises(ValueError, match='Expected a condition of whole numbers from 0 to 2, got'):
+        labelled.distribution(labels)
+
+
+def test_labels_of_the_wrong_shape(labelled):
+    x = np.zeros([8, 4, 4, 1])
+    for labels in [np.zeros(7), np.zeros([8, 1]), np.zeros([8, 3])]:
+        with pytest.raises(ValueError, match=r'Expected one condition for each of the 8 events.*\(8,\)'):
+            labelled.fit(x, labels)
+    with pytest.raises(ValueError, match='whole numbers'):
+        labelled.fit(x, np.array(['a'] * 8))
+    assert untouched(labelled)
+
+
+def test_vectors_of_the_wrong_shape():
+    model = tfdgm.Independent(4, condition=Vector(3))
+    with pytest.raises(ValueError, match=r'Expected conditions of shape \(3,\)'):
+        model.distribution(np.zeros(2))
+    with pytest.raises(ValueError, match='vectors of 3 finite real numbers, got nan'):
+        model.distribution([0., np.nan, 1.])
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda: tfdgm.Independent(()), 'event_shape must be'),
+    (lambda: tfdgm.Independent((4, 0)), 'event_shape must be'),
+    (lambda: tfdgm.Independent((4, 2.5)), 'event_shape must be'),
+    (lambda: tfdgm.FVSBN(4, order='raster'), "order must be 'natural', 'random' or a permutation of the 4 sites"),
+    (lambda: tfdgm.FVSBN(4, order=[0, 1, 2, 2]), 'a permutation of the 4 sites'),
+    (lambda: tfdgm.MADE(4, num_masks=0), 'at least 1 mask'),
+    (lambda: tfdgm.MADE(4, hidden_units=()), 'at least one hidden layer'),
+    (lambda: tfdgm.MADE(4, num_masks=3, order=[[0, 1, 2, 3], [3, 2, 1, 0]]), '2 orders for 3 masks'),
+    (lambda: Categorical(1), 'at least 2 levels'),
+    (lambda: MixtureOfGaussians(0), 'at least 1 component'),
+    (lambda: MixtureOfGaussians(2, min_scale=0), 'min_scale above 0'),
+    (lambda: Label(0), 'at least 1 class'),
+    (lambda: Vector(0), 'at least 1 number'),
+])
+def test_arguments_of_constructors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_generative_model_says_what_it_lacks():
+    model = tfdgm.GenerativeModel(3)
+    with pytest.raises(NotImplementedError, match='GenerativeModel gives no log-probability'):
+        model.log_prob(np.zeros([1, 3]))
+    with pytest.raises(NotImplementedError, match='GenerativeModel gives no samples'):
+        model.sample(1, None, [0, 0])
+
+
+def test_weights_of_another_model(tmp_path):
+    tfdgm.FVSBN(4).save_weights(tmp_path / 'model.weights.h5')
+    with pytest.raises(ValueError):
+        tfdgm.FVSBN(5).load_weights(tmp_path / 'model.weights.h5')
+
+
+def test_compile_is_needed_to_fit():
+    with pytest.raises(ValueError, match='compile'):
+        tfdgm.FVSBN(4).fit(np.zeros([2, 4]))
+    assert isinstance(tfdgm.FVSBN(4), keras.Model)

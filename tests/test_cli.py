@@ -1,0 +1,357 @@
+"""The command line: what each command writes, and that bad input ends in one clear line."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from unittest import mock
+
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+import typer
+
+import tfdgm
+import zoo
+from tfdgm import cli, data, pictures, pretrained, training
+from tfdgm.conditions import Label
+from tfdgm.evaluate import held_out
+
+RECIPE = {
+    'model': {'class_name': 'tfdgm>Independent', 'config': {'event_shape': [8, 8, 1]}},
+    'dataset': {'name': 'digits', 'binarization': 'threshold'},
+    'training': {'epochs': 2, 'batch_size': 399, 'optimizer': {'class_name': 'adam', 'config': {'learning_rate': 0.1}}}}
+
+
+def run(*arguments):
+    """Runs `tfdgm` in this process, as the installed command does."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with mock.patch.object(sys, 'argv', ['tfdgm', *map(str, arguments)]), \
+            contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code
+    assert not out.closed
+    return SimpleNamespace(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+def succeed(*arguments):
+    result = run(*arguments)
+    assert result.status == 0, result.err
+    return ' '.join(result.out.split())
+
+
+def process(*arguments):
+    """Starts `tfdgm` in a process of its own."""
+    root = str(pathlib.Path(tfdgm.__file__).parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
+    return subprocess.Popen(
+        [sys.executable, '-m', 'tfdgm.cli', *arguments], text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': path})
+
+
+def without_notices(stderr):
+    """Leaves out what TensorFlow itself says when it is imported."""
+    return [line for line in stderr.splitlines() if not re.match(r'WARNING: All log messages|[IW]\d{4} |$', line)]
+
+
+def write(path, config=RECIPE, **parts):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**config, **parts}))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """Each test works in an empty folder, and what it registers in the zoo is forgotten after it."""
+    monkeypatch.setattr(zoo, '_FOLDERS', dict(zoo._FOLDERS))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A folder that `tfdgm train` wrote."""
+    root = tmp_path_factory.mktemp('trained')
+    write(root / 'recipe.json')
+    succeed('train', root / 'recipe.json', '-o', root / 'tiny_digits')
+    return root / 'tiny_digits'
+
+
+def random_folder(folder, model):
+    """A folder of a model with random weights."""
+    model.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_weights()])
+    config = {**RECIPE, 'model': keras.saving.serialize_keras_object(model)}
+    pretrained.write_config(folder, pretrained.save_weights(model, folder, config))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def labelled(tmp_path_factory):
+    return random_folder(tmp_path_factory.mktemp('labelled'), tfdgm.Independent((8, 8, 1), condition=Label(10)))
+
+
+@pytest.fixture(scope='module')
+def vector(tmp_path_factory):
+    return random_folder(tmp_path_factory.mktemp('vector'), tfdgm.Independent(4))
+
+
+@pytest.fixture
+def digits():
+    """Five events, also in digits.npy."""
+    events = data.as_arrays(data.load('digits', 'test', binarization='threshold').take(5))
+    np.save('digits.npy', events)
+    return events
+
+
+# What is there --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('command', sorted(typer.main.get_command(cli.app).commands))
+def test_the_help_of_every_command_shows_an_example(command):
+    assert f'Example: tfdgm {command}' in succeed(command, '--help')
+
+
+def test_list_shows_every_model_and_its_results():
+    out = succeed('list')
+    for name in zoo.names():
+        assert name in out
+        result = pretrained.read_config(zoo.folder(name)).get('results', {}).get('test')
+        assert result is None or f'{result["nll"]:.2f}' in out
+
+
+def test_card_shows_what_a_model_is_and_how_it_was_trained(trained):
+    out = succeed('card', trained)
+    nats = pretrained.read_config(trained)['record']['validation_nll']
+    for part in ('tiny_digits', 'tfdgm.Independent', 'threshold', f'validation {nats:.2f}'):
+        assert part in out
+
+
+# Sampling -------------------------------------------------------------------------------------------------------------
+
+def test_the_same_seed_gives_the_same_file(trained):
+    for name, seed in [('one.npy', 1), ('same.npy', 1), ('other.npy', 2)]:
+        assert succeed('sample', trained, '-n', 4, '--seed', seed, '-o', name) == f'4 samples in {name}'
+    expected = pretrained.load(trained).distribution().sample(4, seed=1).numpy()
+    np.testing.assert_array_equal(np.load('one.npy'), expected)
+    assert pathlib.Path('one.npy').read_bytes() == pathlib.Path('same.npy').read_bytes()
+    assert (np.load('other.npy') != expected).any()
+
+
+def test_a_png_holds_a_grid_of_the_samples(trained):
+    succeed('sample', trained, '-n', 4, '-o', 'grid.png')
+    expected = pictures.grid(pretrained.load(trained).distribution().sample(4, seed=0))
+    np.testing.assert_array_equal((matplotlib.image.imread('grid.png')[..., :3] * 255).round(), expected)
+
+
+def test_a_label_chooses_the_class(labelled):
+    succeed('sample', labelled, '-n', 4, '--label', 3, '-o', 'threes.npy')
+    expected = pretrained.load(labelled).distribution(3).sample(4, seed=0)
+    np.testing.assert_array_equal(np.load('threes.npy'), expected)
+
+
+def test_a_file_name_is_told_as_it_is(trained):
+    assert succeed('sample', trained, '-n', 1, '-o', 'odd[b].npy') == '1 samples in odd[b].npy'
+
+
+# Scoring --------------------------------------------------------------------------------------------------------------
+
+def read_scores(text):
+    header, *lines = csv.reader(io.StringIO(text))
+    assert header == ['event', 'log_prob']
+    assert [line[0] for line in lines] == [str(index) for index in range(len(lines))]
+    return [float(line[1]) for line in lines]
+
+
+def test_score_writes_log_probabilities(trained, digits):
+    expected = pretrained.load(trained).distribution().log_prob(digits).numpy()
+    assert f'5 log-probabilities in scores.csv, {expected.mean():.2f} nats on average' in succeed(
+        'score', trained, 'digits.npy', '-o', 'scores.csv')
+    np.testing.assert_allclose(read_scores(pathlib.Path('scores.csv').read_text()), expected, atol=1e-4)
+
+
+def test_score_under_a_label(labelled, digits):
+    succeed('score', labelled, 'digits.npy', '--label', 3, '-o', 'scores.csv')
+    expected = pretrained.load(labelled).distribution(3).log_prob(digits)
+    np.testing.assert_allclose(read_scores(pathlib.Path('scores.csv').read_text()), expected, atol=1e-4)
+
+
+def test_score_prints_where_no_file_is_named(trained, digits):
+    result = run('score', trained, 'digits.npy')
+    assert result.status == 0
+    expected = pretrained.load(trained).distribution().log_prob(digits)
+    np.testing.assert_allclose(read_scores(result.out), expected, atol=1e-4)
+
+
+# Evaluating -----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('options, split', [
+    ((), 'test'), (('--split', 'validation', '--dataset', 'digits'), 'validation')])
+def test_evaluate_measures_a_split(trained, options, split):
+    expected = held_out(pretrained.load(trained), data.load(split=split, **RECIPE['dataset']))
+    before = (trained / pretrained.CONFIG).read_text()
+    out = succeed('evaluate', trained, *options)
+    for part in ('tiny_digits', split, f'{expected["nll"]:.2f}', f'{expected["bits_per_dim"]:.4f}', '300'):
+        assert part in out
+    assert (trained / pretrained.CONFIG).read_text() == before
+
+
+def test_evaluate_records_its_results_in_the_configuration_and_the_card(trained):
+    succeed('evaluate', trained, '--record')
+    config = pretrained.read_config(trained)
+    expected = held_out(pretrained.load(trained), data.load(split='test', **config['dataset']))
+    assert config['results']['test'] == pytest.approx(expected, abs=1e-4)
+    assert f'| test | {expected["nll"]:.2f} |' in (trained / pretrained.CARD).read_text()
+    assert config['weights_sha256'] == pretrained.sha256(trained / pretrained.WEIGHTS)
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+def test_train_writes_a_whole_folder(trained):
+    assert sorted(path.name for path in trained.iterdir()) == sorted(
+        [pretrained.CONFIG, pretrained.WEIGHTS, pretrained.CARD, pretrained.GRID])
+    assert sorted(path.name for path in trained.parent.iterdir()) == ['recipe.json', 'tiny_digits']
+    config = pretrained.read_config(trained)
+    assert {part: config[part] for part in RECIPE} == RECIPE
+    assert (trained / pretrained.CARD).read_text().startswith('# tiny_digits\n')
+
+
+def test_train_does_not_overwrite_a_trained_model(trained):
+    before = pretrained.sha256(trained / pretrained.WEIGHTS)
+    for arguments in [(trained / pretrained.CONFIG,), (trained,), (trained.parent / 'recipe.json', '-o', trained)]:
+        result = run('train', *arguments)
+        assert result.status == 1
+        assert 'holds a trained model already. Name another folder with -o' in result.err
+    assert pretrained.sha256(trained / pretrained.WEIGHTS) == before
+
+
+def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
+    def interrupt(checkpoint, batch, logs=None):
+        if checkpoint.history:
+            raise KeyboardInterrupt
+
+    write(elsewhere / 'mine' / pretrained.CONFIG)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Checkpoint, 'on_train_batch_end', interrupt, raising=False)
+        result = run('train', f'mine/{pretrained.CONFIG}')
+    assert result.status == 130
+    assert ' '.join(result.err.split()) == (
+        'Interrupted. All whole epochs are kept in mine/checkpoint; the same command goes on.')
+    assert os.listdir('mine/checkpoint')
+    epochs = []
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: epochs.append(len(self.history)))
+        assert 'mine: epoch 2 of 2 was the best' in succeed('train', f'mine/{pretrained.CONFIG}')
+    assert epochs == [1]
+    assert not pathlib.Path('mine/checkpoint').exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_training_without_a_traceback(elsewhere):
+    write(elsewhere / 'mine' / pretrained.CONFIG, training={'epochs': 100_000, 'batch_size': 399})
+    running = process('train', 'mine')
+    try:
+        deadline = time.time() + 120
+        while not pathlib.Path('mine/checkpoint/state.keras').exists():
+            assert running.poll() is None, running.stderr.read()
+            assert time.time() < deadline
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert 'Traceback' not in stderr
+    assert 'the same command goes on' in ' '.join(stderr.split())
+    assert json.loads(pathlib.Path('mine/checkpoint/history.json').read_text())
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def files(elsewhere, digits):
+    """Files of all the wrong sorts."""
+    np.save('grey.npy', digits * 3)
+    np.save('shape.npy', digits[:, :4])
+    np.save('none.npy', digits[:0])
+    np.save('words.npy', np.full([2, 8, 8, 1], 'a'))
+    np.savez('several.npz', digits)
+    pathlib.Path('text.npy').write_text('not an array')
+    pathlib.Path('cut.npy').write_bytes(pathlib.Path('digits.npy').read_bytes()[:500])
+    pathlib.Path('not_json.json').write_text('{')
+    write(elsewhere / 'unknown_key.json', training={'epoch': 3})
+
+
+@pytest.mark.parametrize('line, message', [
+    ('sample TRAINED -o nowhere/grid.png', 'The folder nowhere does not exist; make it first.'),
+    ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .npy.'),
+    ('sample TRAINED -o grid.png --label 3', 'This model has no condition, but one was given'),
+    ('sample LABELLED -o grid.png', '(in `fit` and `evaluate` as `y`, in `predict` as [events, conditions])'),
+    ('sample LABELLED -o grid.png --label 10', 'Expected a condition of whole numbers from 0 to 9, got 10.'),
+    ('sample VECTOR -o grid.png', 'A grid needs images, [n, height, width, 1 or 3 channels]'),
+    ('sample nade_digit -o grid.png', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
+    ('sample [/red] -o grid.png', "The zoo has no '[/red]'."),
+    ('score TRAINED missing.npy -o scores.csv', 'There is no file missing.npy.'),
+    ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
+    ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
+    ('score TRAINED cut.npy -o scores.csv', 'cut.npy is not a .npy file of numbers'),
+    ('score TRAINED several.npz -o scores.csv', 'several.npz is not a .npy file of numbers'),
+    ('score TRAINED words.npy -o scores.csv', 'Expected events of numbers'),
+    ('score TRAINED none.npy -o scores.csv', 'at least one event'),
+    ('score TRAINED shape.npy -o scores.csv', 'Expected events of shape (8, 8, 1)'),
+    ('score TRAINED grey.npy -o scores.csv', 'values lie outside the support, such as 3.0 in event 0'),
+    ('score TRAINED digits.npy -o scores.txt', 'scores.txt should end in .csv.'),
+    ('score TRAINED digits.npy -o nowhere/scores.csv', 'The folder nowhere does not exist; make it first.'),
+    ('score LABELLED digits.npy -o scores.csv', 'This model is conditional'),
+    ('score nade_digit digits.npy -o scores.csv', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
+    ('evaluate made_digit', "The zoo has no 'made_digit'. Did you mean made_digits"),
+    ('evaluate TRAINED --split tset', "digits has the splits train, validation, test; got 'tset'."),
+    ('evaluate TRAINED --dataset digit', "Unknown dataset 'digit'"),
+    ('evaluate TRAINED --dataset ../digits', '../digits'),
+    ('evaluate TRAINED --dataset digits --record', 'leave out --dataset'),
+    ('card nade_digit', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
+    ('train missing.json', 'There is no missing.json: expected a configuration such as'),
+    ('train not_json.json -o new', 'not_json.json is not JSON'),
+    ('train unknown_key.json -o new', 'Unknown in "training": epoch; it takes epochs, '),
+])
+def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, files, line, message):
+    before = sorted(os.listdir())
+    folders = {'TRAINED': trained, 'LABELLED': labelled, 'VECTOR': vector}
+    result = run(*(folders.get(word, word) for word in line.split()))
+    assert result.status == 1
+    assert message in result.err
+    assert re.fullmatch(r'error: .+\n', result.err)
+    assert sorted(os.listdir()) == before
+
+
+def test_a_corrected_recipe_takes_the_place_of_a_refused_one(elsewhere):
+    for key in ('epoch', 'patient'):
+        write(elsewhere / 'recipe.json', training={key: 3})
+        assert f'Unknown in "training": {key};' in run('train', 'recipe.json', '-o', 'mine').err
+
+
+def test_an_unfinished_training_of_another_recipe_is_not_taken_for_this_one(elsewhere):
+    write(elsewhere / 'recipe.json', training={'epochs': 1})
+    write(elsewhere / 'mine' / pretrained.CONFIG)
+    pathlib.Path('mine/checkpoint').mkdir()
+    result = run('train', 'recipe.json', '-o', 'mine')
+    assert result.status == 1
+    assert 'mine' in result.err
+    assert sorted(os.listdir('mine')) == ['checkpoint', pretrained.CONFIG]
+
+
+def test_a_process_ends_with_status_1_one_line_and_no_traceback():
+    running = process('sample', 'nade_digit', '-o', 'grid.png')
+    _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 1
+    line, = without_notices(stderr)
+    assert line.startswith("error: The zoo has no 'nade_digit'. Did you mean nade_digits")
+    assert not os.listdir()

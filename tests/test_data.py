@@ -1,0 +1,196 @@
+"""Named datasets: their splits, binarizations and labels, and what is said of those that are not there."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from sklearn.datasets import load_digits
+
+from tfdgm import data
+
+
+def arrays(name='digits', split='test', **options):
+    return data.as_arrays(data.load(name, split, **options))
+
+
+def rows(events):
+    return {event.tobytes() for event in events}
+
+
+# digits ---------------------------------------------------------------------------------------------------------------
+
+def test_the_splits_of_digits_part_the_whole_set():
+    splits = [arrays(split=split) for split in data.SPLITS]
+    assert [split.shape for split in splits] == [(1197, 8, 8, 1), (300, 8, 8, 1), (300, 8, 8, 1)]
+    together = np.concatenate(splits)
+    assert together.dtype == np.float32
+    assert set(np.unique(together)) == set(range(17))
+    everything = load_digits().images.astype('float32')
+    assert sorted(event.tobytes() for event in together) == sorted(event.tobytes() for event in everything)
+    assert len(rows(everything)) == 1797, 'no image is there twice, so the splits are disjoint'
+
+
+def test_digits_are_the_same_every_time():
+    first = arrays(labels=True)
+    keras.utils.set_random_seed(1)
+    for one, other in zip(first, arrays(labels=True)):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_cardinality_is_known():
+    assert data.load('digits', 'train', binarization='dynamic').cardinality() == 1197
+
+
+def test_labels_come_as_pairs_with_their_images():
+    events, labels = arrays(labels=True)
+    assert labels.dtype == np.int32
+    assert data.load('digits', labels=True).element_spec[1].shape == ()
+    digits = load_digits()
+    label_of = {image.astype('float32').tobytes(): label for image, label in zip(digits.images, digits.target)}
+    assert [label_of[event.tobytes()] for event in events] == labels.tolist()
+
+
+# Binarization ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('binarization', data.BINARIZATIONS)
+def test_binary_events_are_zeros_and_ones_and_keep_their_labels(binarization):
+    grey, grey_labels = arrays(labels=True)
+    binary, labels = arrays(labels=True, binarization=binarization)
+    assert binary.dtype == np.float32
+    assert set(np.unique(binary)) == {0, 1}
+    np.testing.assert_array_equal(labels, grey_labels)
+    np.testing.assert_array_equal(binary, arrays(binarization=binarization))
+    assert not binary[grey == 0].any()
+    if binarization != 'threshold':
+        assert np.abs(binary - grey / 16).mean() < 0.2, 'each event is a draw from its own grey image'
+
+
+def test_threshold_is_above_the_middle():
+    np.testing.assert_array_equal(arrays(binarization='threshold'), arrays() > 8)
+
+
+def test_fixed_binarization_is_the_same_in_each_epoch_and_each_load():
+    dataset = data.load('digits', 'test', binarization='fixed')
+    first = data.as_arrays(dataset)
+    np.testing.assert_array_equal(data.as_arrays(dataset), first)
+    np.testing.assert_array_equal(arrays(binarization='fixed'), first)
+    assert (arrays(binarization='fixed', seed=1) != first).any()
+
+
+def test_fixed_binarization_depends_on_no_other_seed():
+    first = arrays(binarization='fixed')
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(arrays(binarization='fixed'), first)
+
+
+def test_dynamic_binarization_draws_anew_in_each_epoch():
+    dataset = data.load('digits', 'test', binarization='dynamic')
+    first, second = data.as_arrays(dataset), data.as_arrays(dataset)
+    grey = arrays()
+    sure = (grey == 0) | (grey == 16)
+    np.testing.assert_array_equal(first[sure & (grey == 0)], second[sure & (grey == 0)])
+    assert 0.2 < (first != second)[~sure].mean() < 0.5
+
+
+@pytest.mark.parametrize('epochs, binarization', [(400, 'dynamic'), (1, 'fixed')])
+def test_the_grey_value_is_the_probability_of_a_one(epochs, binarization):
+    count = 10 if epochs > 1 else 300
+    draws = data.load('digits', 'test', binarization=binarization).take(count).repeat(epochs)
+    means = data.as_arrays(draws).reshape(epochs, count, 64).mean(axis=0)
+    probabilities = arrays()[:count].reshape(count, 64) / 16
+    np.testing.assert_allclose(means.mean(), probabilities.mean(), atol=0.01)
+    for level in np.unique(probabilities):
+        here = probabilities == level
+        error = 4 * np.sqrt(level * (1 - level) / (epochs * here.sum())) + 1e-3
+        np.testing.assert_allclose(means[here].mean(), level, atol=error)
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('arguments, message', [
+    (('digits', 'tset'), "digits has the splits train, validation, test; got 'tset'"),
+    (('digit',), "Unknown dataset 'digit'.*Did you mean digits.*'digits' is always there"),
+    (('fashon_mnist',), "Unknown dataset 'fashon_mnist'.*Did you mean fashion_mnist"),
+    (('no such set at all',), 'no such set at all'),
+])
+def test_unknown_names_and_splits(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        data.load(*arguments)
+
+
+def test_unknown_binarization():
+    with pytest.raises(ValueError, match="Unknown binarization 'fuzzy': expected None or one of fixed, threshold, dyn"):
+        data.load('digits', binarization='fuzzy')
+
+
+def test_a_set_that_is_neither_prepared_nor_downloadable(monkeypatch, tmp_path):
+    def download(builder, *args, **kwargs):
+        raise ConnectionError('no network')
+
+    monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', str(tmp_path))
+    monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', download)
+    with pytest.raises(data.DatasetUnavailableError) as error:
+        data.load('fashion_mnist')
+    for part in ('fashion_mnist', str(tmp_path), 'ConnectionError', 'TFDS_DATA_DIR', "'digits'"):
+        assert part in str(error.value)
+
+
+# TensorFlow Datasets --------------------------------------------------------------------------------------------------
+
+def test_binarized_mnist_has_its_published_splits_and_is_binary(dataset):
+    dataset('binarized_mnist')
+    assert [int(data.load('binarized_mnist', split).cardinality()) for split in data.SPLITS] == [50000, 10000, 10000]
+    some = arrays('binarized_mnist', 'test[:500]')
+    assert some.shape == (500, 28, 28, 1)
+    assert some.dtype == np.float32
+    assert set(np.unique(some)) == {0, 1}
+    np.testing.assert_array_equal(arrays('binarized_mnist', 'test[:500]', binarization='dynamic'), some)
+
+
+def test_the_end_of_mnist_s_training_split_is_its_validation_split(dataset):
+    dataset('mnist')
+    assert [int(data.load('mnist', split).cardinality()) for split in data.SPLITS] == [50000, 10000, 10000]
+    for split, same in [('validation', 'train[50000:50500]'), ('train', 'train[:500]')]:
+        events, labels = data.as_arrays(data.load('mnist', split, labels=True).take(500))
+        expected, expected_labels = arrays('mnist', same, labels=True)
+        np.testing.assert_array_equal(events, expected)
+        np.testing.assert_array_equal(labels, expected_labels)
+        assert events.max() == 255
+
+
+@pytest.mark.parametrize('name', ['MNIST', 'mnist:3.0.1'])
+def test_another_spelling_of_a_name_has_the_same_splits(dataset, name):
+    dataset('mnist')
+    assert data.load(name, 'validation').cardinality() == 10000
+
+
+def test_a_tenth_of_a_training_split_is_for_validation_where_there_is_none(dataset):
+    dataset('usps')
+    train, validation, everything = (arrays('usps', split) for split in ('train', 'validation', 'train[0:7291]'))
+    assert len(validation) == round(0.1 * 7291)
+    assert len(train) + len(validation) == 7291
+    np.testing.assert_array_equal(np.concatenate([train, validation]), everything)
+
+
+def test_a_split_may_be_an_expression(dataset):
+    dataset('usps')
+    first = data.as_arrays(data.load('usps', 'train').take(100))
+    np.testing.assert_array_equal(arrays('usps', 'train[:100]'), first)
+
+
+@pytest.mark.parametrize('name, options, message', [
+    ('usps', {'split': 'tset'}, "usps has the splits train, test; got 'tset'"),
+    ('binarized_mnist', {'labels': True}, 'binarized_mnist has no labels: its features are image'),
+    ('wine_quality', {}, 'wine_quality has no images: its features are'),
+    ('spoken_digit', {}, 'spoken_digit has no images: its features are'),
+])
+def test_sets_without_what_is_asked_for(dataset, name, options, message):
+    dataset(name)
+    with pytest.raises(ValueError, match=message):
+        data.load(name, **options)
+
+
+def test_a_version_that_tfds_does_not_know(dataset):
+    dataset('mnist')
+    with pytest.raises(ValueError, match=r'mnist:9\.9\.9 is not available'):
+        data.load('mnist:9.9.9')

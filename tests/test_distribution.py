@@ -1,0 +1,119 @@
+"""The view of a model that TFP understands, seen from the rest of TFP."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tensorflow_probability.python.internal import test_util
+
+import tfdgm
+
+tfd = tfp.distributions
+
+
+@pytest.fixture
+def model(rng):
+    model = tfdgm.NADE((2, 2, 1), hidden_units=5, condition=tfdgm.conditions.Label(4))
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return model
+
+
+def test_distribution_is_an_honest_one(model):
+    dist = model.distribution([0, 3])
+    assert isinstance(dist, tfd.Distribution)
+    assert dist.dtype == tf.float32 and dist.event_shape == (2, 2, 1) and dist.batch_shape == (2,)
+    x = dist.sample(5, seed=1)
+    np.testing.assert_allclose(dist.prob(x), np.exp(dist.log_prob(x)), rtol=1e-6)
+    np.testing.assert_array_equal(dist.unnormalized_log_prob(x), dist.log_prob(x))
+    samples, log_probs = dist.experimental_sample_and_log_prob(3, seed=2)
+    np.testing.assert_allclose(log_probs, dist.log_prob(samples), rtol=1e-6)
+    assert 'NADE' in repr(dist)
+
+
+def test_copy_replaces_the_condition(model):
+    x = np.zeros([2, 2, 1], 'float32')
+    copy = model.distribution([0, 3]).copy(condition=[1])
+    np.testing.assert_array_equal(copy.log_prob(x), model.distribution([1]).log_prob(x))
+    assert model.distribution(0).copy().batch_shape == ()
+
+
+def test_slicing_takes_members_of_the_batch(model):
+    x = np.zeros([2, 2, 1], 'float32')
+    dist = model.distribution([[0, 1], [2, 3]])
+    assert dist[1].batch_shape == (2,)
+    np.testing.assert_allclose(dist[1, 0].log_prob(x), dist.log_prob(x)[1, 0], rtol=1e-6)
+
+
+def test_trainable_variables_are_the_models(model):
+    dist = model.distribution(0)
+    assert len(dist.trainable_variables) == len(model.trainable_variables)
+    assert all(isinstance(variable, tf.Variable) for variable in dist.trainable_variables)
+    x = np.zeros([1, 2, 2, 1], 'float32')
+    before = dist.log_prob(x)
+    tfp.math.minimize(
+        lambda: -tf.reduce_mean(dist.log_prob(x)), 10, GradientDescent(),
+        trainable_variables=dist.trainable_variables)
+    assert dist.log_prob(x) > before
+
+
+class GradientDescent:
+    """The least that `tfp.math.minimize` asks of an optimizer."""
+
+    def apply_gradients(self, gradients_and_variables):
+        return tf.group(*(variable.assign_sub(0.1 * gradient) for gradient, variable in gradients_and_variables))
+
+
+def test_works_inside_a_function_with_and_without_xla(model):
+    x = np.zeros([3, 2, 2, 1], 'float32')
+    wanted = model.distribution(2).log_prob(x)
+    for jit_compile in [True, False]:
+        function = tf.function(lambda x: model.distribution(2).log_prob(x), jit_compile=jit_compile)
+        np.testing.assert_allclose(function(x), wanted, rtol=1e-5)
+        sampler = tf.function(lambda: model.distribution(2).sample(4, seed=0), jit_compile=jit_compile)
+        np.testing.assert_array_equal(sampler(), model.distribution(2).sample(4, seed=0))
+
+
+def test_number_of_samples_may_be_unknown_to_the_graph(model):
+    sampler = tf.function(lambda n: model.distribution(2).sample(n, seed=0))
+    assert sampler(tf.constant(6)).shape == (6, 2, 2, 1)
+
+
+def test_joint_distribution_of_a_label_and_an_image(model):
+    joint = tfd.JointDistributionNamed({
+        'label': tfd.Categorical(probs=[0.1, 0.2, 0.3, 0.4]),
+        'image': lambda label: model.distribution(label)})
+    draw = joint.sample(7, seed=[1, 2])
+    assert draw['image'].shape == (7, 2, 2, 1)
+    wanted = (tfd.Categorical(probs=[0.1, 0.2, 0.3, 0.4]).log_prob(draw['label'])
+              + model.distribution(draw['label']).log_prob(draw['image']))
+    np.testing.assert_allclose(joint.log_prob(draw), wanted, rtol=1e-5)
+
+
+def test_stateless_seeds_and_none(model):
+    dist = model.distribution(1)
+    np.testing.assert_array_equal(dist.sample(9, seed=[4, 2]), dist.sample(9, seed=[4, 2]))
+    assert not np.array_equal(dist.sample(9), dist.sample(9))
+
+
+class ContinuousDistribution(test_util.TestCase):
+    """TFP's own checks of samples against a density."""
+
+    def test_samples_are_consistent_with_the_density(self):
+        model = tfdgm.NADE(2, hidden_units=4, output=tfdgm.outputs.MixtureOfGaussians(2))
+        dist = model.distribution()
+        samples = dist.sample(100_000, seed=0)
+        # E[1 / p(x)] over a box is the box's volume.
+        inside = tf.reduce_all(tf.abs(samples) < 1.5, axis=-1)
+        volume = tf.reduce_mean(tf.where(inside, 1 / dist.prob(samples), 0.))
+        self.assertAllClose(volume, 9., rtol=0.05)
+
+    def test_hamiltonian_monte_carlo_walks_on_it(self):
+        model = tfdgm.NADE(2, hidden_units=4, output=tfdgm.outputs.MixtureOfGaussians(1))
+        dist = model.distribution()
+        kernel = tfp.mcmc.HamiltonianMonteCarlo(dist.log_prob, 0.5, 3)
+        states = tf.function(lambda: tfp.mcmc.sample_chain(
+            500, tf.zeros([8, 2]), kernel=kernel, num_burnin_steps=50, trace_fn=None, seed=[1, 2]))()
+        exact = dist.sample(20_000, seed=0)
+        self.assertAllClose(tf.reduce_mean(states, [0, 1]), tf.reduce_mean(exact, 0), atol=0.15)
+        self.assertAllClose(tf.math.reduce_std(states, [0, 1]), tf.math.reduce_std(exact, 0), rtol=0.15)

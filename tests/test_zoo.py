@@ -1,0 +1,110 @@
+"""The zoo: every entry is whole and reaches what its configuration says."""
+
+import shutil
+
+import pytest
+
+import zoo
+from tfdgm import data, pretrained
+from tfdgm.evaluate import held_out
+
+WITH_WEIGHTS = [name for name in zoo.names() if (zoo.folder(name) / pretrained.WEIGHTS).exists()]
+DIGITS = [name for name in WITH_WEIGHTS if name.endswith('_digits')]
+
+
+@pytest.fixture(autouse=True)
+def unregistered(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(zoo, '_FOLDERS', dict(zoo._FOLDERS))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of one's own with a recipe in it."""
+    folder = tmp_path / 'own_digits'
+    folder.mkdir()
+    pretrained.write_config(folder, pretrained.read_config(zoo.folder('independent_digits')))
+    return folder
+
+
+def test_names_are_sorted_and_include_the_offline_defaults():
+    assert zoo.names() == sorted(zoo.names())
+    assert {f'{system}_digits' for system in ('independent', 'markov_chain', 'fvsbn', 'nade', 'made')} <= set(DIGITS)
+
+
+@pytest.mark.parametrize('name', zoo.names())
+def test_every_entry_describes_a_model_and_is_small(name):
+    config = pretrained.read_config(zoo.folder(name))
+    assert name.endswith('_' + config['dataset']['name'])
+    assert pretrained.build(config).count_params() > 0
+    weights = zoo.folder(name) / pretrained.WEIGHTS
+    assert not weights.exists() or weights.stat().st_size < 20e6
+
+
+def test_the_whole_zoo_is_small():
+    assert sum((zoo.folder(name) / pretrained.WEIGHTS).stat().st_size for name in WITH_WEIGHTS) < 200e6
+
+
+@pytest.mark.parametrize('name', DIGITS)
+def test_an_entry_reaches_its_recorded_likelihood(name):
+    config = pretrained.read_config(zoo.folder(name))
+    model = zoo.load(name)
+    expected = {split: result['nll'] for split, result in config.get('results', {}).items()}
+    expected.setdefault('validation', config['record']['validation_nll'])
+    for split, nll in expected.items():
+        assert held_out(model, data.load(split=split, **config['dataset']))['nll'] == pytest.approx(nll, abs=0.01)
+
+
+@pytest.mark.parametrize('name', WITH_WEIGHTS)
+def test_a_card_states_the_recorded_results(name):
+    config = pretrained.read_config(zoo.folder(name))
+    if 'results' not in config:
+        pytest.skip(f'{name} has no recorded results')
+    card = zoo.card(name)
+    assert card.startswith(f'# {name}\n')
+    for split, result in config['results'].items():
+        assert f'| {split} | {result["nll"]:.2f} |' in card
+
+
+@pytest.mark.parametrize('find', [zoo.load, zoo.card, zoo.folder])
+def test_an_unknown_name_gives_the_nearest(find):
+    with pytest.raises(ValueError, match=r"The zoo has no 'nade_digit'\. Did you mean nade_digits"):
+        find('nade_digit')
+    with pytest.raises(ValueError, match=r"The zoo has no 'qqq'\. There are .*nade_digits"):
+        find('qqq')
+
+
+def test_a_folder_of_one_s_own_gets_a_name(own):
+    with pytest.raises(ValueError, match='no card'):
+        zoo.card(zoo.register(own))
+    assert 'own_digits' in zoo.names()
+    assert zoo.folder('own_digits') == own
+    (own / pretrained.CARD).write_text('# Mine')
+    assert zoo.card('own_digits') == '# Mine'
+    with pytest.raises(pretrained.WeightsError, match='There are no weights in'):
+        zoo.load('own_digits')
+
+
+def test_a_folder_may_be_registered_twice_and_by_a_relative_path(own, monkeypatch):
+    monkeypatch.chdir(own)
+    assert zoo.register(own) == zoo.register('.') == zoo.register(str(own)) == 'own_digits'
+
+
+def test_two_folders_cannot_share_a_name(own, tmp_path):
+    zoo.register(own)
+    for name, taken_by in [('own_digits', own), ('nade_digits', zoo.folder('nade_digits'))]:
+        other = tmp_path / 'elsewhere' / name
+        shutil.copytree(own, other)
+        with pytest.raises(ValueError, match=f'The zoo has a {name!r} already, in .*; rename the folder'):
+            zoo.register(other)
+        assert zoo.folder(name) == taken_by
+
+
+def test_only_a_folder_with_a_configuration_can_be_registered(own, tmp_path):
+    (own / pretrained.CONFIG).write_text('{}')
+    with pytest.raises(ValueError, match='has no model'):
+        zoo.register(own)
+    for path in (tmp_path, tmp_path / 'nowhere'):
+        with pytest.raises(FileNotFoundError, match='There is no'):
+            zoo.register(path)
+    assert 'own_digits' not in zoo.names()

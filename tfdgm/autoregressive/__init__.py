@@ -1,0 +1,8 @@
+"""Exact density by the chain rule."""
+
+from tfdgm.autoregressive.baselines import FVSBN, Independent, MarkovChain
+from tfdgm.autoregressive.made import MADE
+from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.autoregressive.nade import NADE
+
+__all__ = ['FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'Independent', 'MarkovChain']

@@ -1,0 +1,25 @@
+"""What several autoregressive systems are made of."""
+
+import keras
+
+
+class ConditionBias(keras.layers.Layer):
+    """The learned linear part that a condition adds to a bias: features `[batch, n]` -> `[batch, *shape]`.
+
+    Without a condition it has no weights and adds nothing.
+    """
+
+    def __init__(self, condition, shape, **kwargs):
+        super().__init__(**kwargs)
+        self.condition = condition
+        self.shape = tuple(shape)
+        if condition is not None:
+            self.kernel = self.add_weight(
+                shape=(condition.num_features, *self.shape), initializer='zeros', name='kernel')
+        self.built = True
+
+    def call(self, values):
+        if self.condition is None:
+            return keras.ops.zeros((1, *self.shape), self.compute_dtype)
+        features = keras.ops.cast(self.condition.encode(values), self.compute_dtype)
+        return keras.ops.tensordot(features, self.kernel, axes=1)

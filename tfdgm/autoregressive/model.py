@@ -1,0 +1,139 @@
+"""AutoregressiveModel: exact density by the chain rule, p(x) = Π p(x_i | earlier sites)."""
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tfdgm import random
+from tfdgm.model import GenerativeModel
+from tfdgm.outputs import Bernoulli
+
+
+class AutoregressiveModel(GenerativeModel):
+    """Base of the systems that visit the sites of an event one after the other.
+
+    A site is one number of the event, counted in C order. The chain visits the sites in an order; the place of a site
+    in the chain is its position. A subclass implements three methods:
+
+    - `parameters`: the output's parameters at all sites at once, each depending on earlier sites only;
+    - `initial_state`: what incremental evaluation remembers before the first site;
+    - `step`: the parameters at one position, given the state and the value at the position before it.
+
+    Likelihood and training use the first; sampling the other two, so that it costs one pass over the chain.
+
+    Args:
+        event_shape: shape of one event.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        order: 'natural' (C order), 'random' (drawn with `seed`), or a permutation of the sites: the site that each
+            position of the chain visits.
+        seed: of the random order.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if `order` is not a permutation of the sites.
+    """
+
+    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+        super().__init__(event_shape, condition=condition, **kwargs)
+        self._output = Bernoulli() if output is None else output
+        self.order = order if isinstance(order, str) else np.asarray(order).tolist()
+        self.seed = seed
+        # RandomState's numbers are promised never to change: a saved model needs to keep the seed only.
+        self._random = np.random.RandomState(seed)
+        self.visited_sites = self._visited_sites()
+
+    @property
+    def output(self):
+        """The family of each site, one of `tfdgm.outputs`."""
+        return self._output
+
+    @property
+    def is_discrete(self) -> bool:
+        return self.output.is_discrete
+
+    def contains(self, x):
+        return self.output.contains(x)
+
+    def support(self):
+        return self.output.support()
+
+    def _visited_sites(self) -> np.ndarray:
+        """The site at each position: `[sites]`."""
+        return self._permutation(self.order)
+
+    def _permutation(self, order) -> np.ndarray:
+        """Turns a description of one order into the site at each position: `[sites]`."""
+        natural = np.arange(self.num_sites)
+        if isinstance(order, str):
+            if order == 'natural':
+                return natural
+            if order == 'random':
+                return self._random.permutation(self.num_sites)
+        elif np.array_equal(np.sort(order), natural):
+            return np.asarray(order)
+        raise ValueError(f"order must be 'natural', 'random' or a permutation of the {self.num_sites} sites "
+                         f'0 … {self.num_sites - 1}, got {order!r}.')
+
+    def to_chain(self, x):
+        """Flattens events, their sites in the order of the chain: `[batch, *event_shape]` -> `[batch, sites]`."""
+        return self._permute(ops.reshape(x, (-1, self.num_sites)), self.visited_sites)
+
+    def from_chain(self, values):
+        """The inverse of `to_chain`, with any trailing axes: `[batch, sites, …]` -> `[batch, *event_shape, …]`."""
+        values = self._permute(values, np.argsort(self.visited_sites))
+        return ops.reshape(values, (-1, *self.event_shape, *values.shape[2:]))
+
+    def _permute(self, values, indices):
+        natural = np.array_equal(indices, np.arange(self.num_sites))
+        return values if natural else ops.take(values, indices, axis=1)
+
+    def parameters(self, x, condition=None, training=False):
+        """The output's parameters at every site: `[batch, *event_shape]` -> `[batch, *event_shape, num_parameters]`."""
+        raise NotImplementedError
+
+    def initial_state(self, batch_size: int, condition=None, seed=None):
+        """The state before the first site: a structure of tensors. `seed` is for systems that draw something first."""
+        raise NotImplementedError
+
+    def step(self, state, position, previous):
+        """The parameters at one position.
+
+        Args:
+            state: what `initial_state` or the step before returned.
+            position: an int32 scalar, the place in the chain.
+            previous: `[batch]`, the value at `position - 1`; zeros at the first position.
+
+        Returns:
+            The parameters `[batch, num_parameters]` and the next state.
+        """
+        raise NotImplementedError
+
+    def log_prob(self, x, condition=None, training=False):
+        return self.log_prob_given(self.parameters(x, condition, training), x)
+
+    def log_prob_given(self, parameters, x):
+        """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""
+        output = self.output.distribution(ops.cast(parameters, 'float32'))
+        log_probs = output.log_prob(ops.cast(x, 'float32'))
+        return ops.sum(ops.reshape(log_probs, (-1, self.num_sites)), axis=1)
+
+    def sample(self, batch_size, condition, seed):
+        state_seed, value_seed = random.split(seed, 2)
+        uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
+
+        def visit(position, previous, state, values):
+            parameters, state = self.step(state, position, previous)
+            value = self.output.quantile(ops.cast(parameters, 'float32'), uniforms[position])
+            return position + 1, value, state, values.write(position, value)
+
+        state = self.initial_state(batch_size, condition, state_seed)
+        values = tf.TensorArray(tf.float32, self.num_sites, element_shape=uniforms.shape[1:2])
+        *_, state, values = tf.while_loop(
+            lambda position, *_: position < self.num_sites, visit,
+            (0, tf.zeros_like(uniforms[0, :, 0]), state, values))
+        return self.samples_from_chain(tf.transpose(values.stack()), state)
+
+    def samples_from_chain(self, values, state):
+        """Puts sampled values `[batch, sites]` back in place; `state` is the last one."""
+        return self.from_chain(values)

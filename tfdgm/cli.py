@@ -1,0 +1,223 @@
+"""The `tfdgm` command: the zoo from the terminal. It is the one part of the package that knows the zoo."""
+
+import contextlib
+import csv
+import pathlib
+import sys
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.table import Table
+
+app = typer.Typer(
+    help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
+    add_completion=False, rich_markup_mode='markdown', pretty_exceptions_enable=False)
+console = Console()
+errors = Console(stderr=True)
+
+Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
+
+
+@app.command('list')
+def list_models():
+    """List the pretrained models.
+
+    Example: `tfdgm list`
+    """
+    import zoo
+    from tfdgm import pretrained
+
+    table = Table('name', 'data', 'test nats', 'bits/dim')
+    for name in zoo.names():
+        config = pretrained.read_config(zoo.folder(name))
+        result = config.get('results', {}).get('test')
+        table.add_row(name, config['dataset']['name'], *(
+            (f'{result["nll"]:.2f}', f'{result["bits_per_dim"]:.4f}') if result else ('-', '-')))
+    console.print(table)
+
+
+@app.command()
+def card(name: Name):
+    """Show what a pretrained model is, how it was trained and what it reaches.
+
+    Example: `tfdgm card nade_digits`
+    """
+    import zoo
+
+    console.print(Markdown(zoo.card(registered(name))))
+
+
+@app.command()
+def sample(
+    name: Name,
+    output: Annotated[pathlib.Path, typer.Option('--output', '-o', help='A .png for a grid, a .npy for the numbers.')],
+    number: Annotated[int, typer.Option('--number', '-n', min=1, help='How many samples.')] = 64,
+    seed: Annotated[int, typer.Option(help='The same seed gives the same samples.')] = 0,
+    label: Annotated[int | None, typer.Option(help='The class, for a model conditioned on one.')] = None,
+):
+    """Draw samples from a pretrained model.
+
+    Example: `tfdgm sample nade_digits -n 64 -o grid.png`
+    """
+    check_target(output, '.png', '.npy')
+    import zoo
+    from tfdgm import pictures
+
+    with console.status(f'Sampling {number} events'):
+        samples = zoo.load(registered(name)).distribution(label).sample(number, seed=seed).numpy()
+        if output.suffix == '.npy':
+            np.save(output, samples)
+        else:
+            pictures.save_grid(output, samples)
+    say(f'{number} samples in {output}')
+
+
+@app.command()
+def score(
+    name: Name,
+    file: Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')],
+    output: Annotated[pathlib.Path | None, typer.Option(
+        '--output', '-o', help='A .csv file; the terminal by default.')] = None,
+    label: Annotated[int | None, typer.Option(help='The class, for a model conditioned on one.')] = None,
+):
+    """Write the log-probability of each event, in nats, as CSV.
+
+    Example: `tfdgm score nade_digits digits.npy -o scores.csv`
+    """
+    if output is not None:
+        check_target(output, '.csv')
+    events = read_events(file)
+    import zoo
+
+    model = zoo.load(registered(name))
+    inputs = events if label is None else [events, np.full(len(events), label)]
+    log_probs = model.predict(inputs, verbose=0)
+    with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
+        writer = csv.writer(target)
+        writer.writerow(['event', 'log_prob'])
+        writer.writerows((index, f'{value:.6f}') for index, value in enumerate(log_probs))
+    if output:
+        say(f'{len(log_probs)} log-probabilities in {output}, {np.mean(log_probs):.2f} nats on average')
+
+
+@app.command()
+def train(
+    config: Annotated[pathlib.Path, typer.Argument(help='A recipe, such as zoo/nade_digits/config.json.')],
+    output: Annotated[pathlib.Path | None, typer.Option(
+        '--output', '-o', help='The folder to write; by default that of the recipe.')] = None,
+):
+    """Train the model that a recipe describes and write a zoo folder. Run it again to go on after an interruption.
+
+    Example: `tfdgm train zoo/nade_digits/config.json -o my_nade`
+    """
+    from tfdgm import cards, pretrained, training
+
+    recipe = pretrained.read_config(config)
+    training.checked_recipe(recipe)  # Before anything is written.
+    folder = output or (config if config.is_dir() else config.parent)
+    if (folder / pretrained.WEIGHTS).exists() and not (folder / 'checkpoint').exists():
+        raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
+                         f'{folder / pretrained.WEIGHTS} to train it anew.')
+    recipe = {part: recipe[part] for part in ('about', 'model', 'dataset', 'training') if part in recipe}
+    if (folder / pretrained.CONFIG).exists():
+        other = pretrained.read_config(folder)
+        if any(other.get(part) != value for part, value in recipe.items()):
+            raise ValueError(
+                f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with -o.')
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        pretrained.write_config(folder, recipe)
+    try:
+        trained = training.train(folder)
+    except KeyboardInterrupt:
+        say(f'\nInterrupted. All whole epochs are kept in {folder / "checkpoint"}; the same command goes on.', errors)
+        raise typer.Exit(130) from None
+    cards.write(folder, pretrained.load(folder), trained)
+    record = trained['record']
+    say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
+        f'{record["validation_nll"]:.2f} nats on the validation split.')
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    dataset: Annotated[str | None, typer.Option(help='Another dataset than the one it was trained on.')] = None,
+    split: Annotated[str, typer.Option(help='Which split to measure.')] = 'test',
+    record: Annotated[bool, typer.Option('--record', help='Write the result into the configuration and card.')] = False,
+):
+    """Measure the likelihood of held-out data.
+
+    Example: `tfdgm evaluate nade_digits --split validation`
+    """
+    import zoo
+    from tfdgm import cards, data, pretrained
+    from tfdgm.evaluate import held_out
+
+    folder = zoo.folder(registered(name))
+    config = pretrained.read_config(folder)
+    if record and dataset:
+        raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
+    model = pretrained.load(folder)
+    arguments = {**config['dataset'], **({'name': dataset} if dataset else {})}
+    with console.status(f'Scoring {arguments["name"]}, {split}'):
+        result = held_out(model, data.load(split=split, **arguments))
+    if record:
+        config['results'] = {**config.get('results', {}), split: {
+            name: round(value, 5) for name, value in result.items()}}
+        pretrained.write_config(folder, config)
+        cards.write(folder, model, config)
+    table = Table('model', 'data', 'split', 'nats', 'standard error', 'bits/dim', 'examples')
+    table.add_row(folder.name, arguments['name'], split, f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
+                  f'{result["bits_per_dim"]:.4f}', f'{result["examples"]:,}')
+    console.print(table)
+
+
+def registered(name: str) -> str:
+    """Lets a folder stand for a name."""
+    import zoo
+
+    return zoo.register(name) if pathlib.Path(name).is_dir() and name not in zoo.names() else name
+
+
+def check_target(path: pathlib.Path, *suffixes: str):
+    """Raises, before any work is done, unless a file can be written there."""
+    if path.suffix not in suffixes:
+        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
+
+
+def read_events(path: pathlib.Path) -> np.ndarray:
+    """Reads an array of events."""
+    if not path.exists():
+        raise FileNotFoundError(f'There is no file {path}.')
+    try:
+        events = np.load(path)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f'{path} is not a .npy file of numbers, as numpy.save writes it: {error}') from error
+    if not isinstance(events, np.ndarray):
+        raise ValueError(f'{path} is not a .npy file of numbers: it holds several arrays; numpy.save writes one.')
+    return events
+
+
+def say(text: str, where: Console = console):
+    """Prints text as it is: no markup in file names, no line breaks in long paths."""
+    where.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def main():
+    """Runs the command; what the library says of bad input becomes one line and exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        message = escape(' '.join(str(error).split()))
+        errors.print(f'[red]error:[/red] {message}', soft_wrap=True, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()

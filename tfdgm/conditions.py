@@ -1,0 +1,107 @@
+"""What p(x | condition) may depend on.
+
+A condition knows the shape of one of its values, checks them, and encodes a batch of them as real features. Systems
+add a learned linear function of the features wherever they have a bias.
+"""
+
+import dataclasses
+
+import numpy as np
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from tfdgm.configuration import Configured
+
+
+class Condition(Configured):
+    """Base of the conditions: a frozen dataclass whose fields are its Keras configuration."""
+
+    dtype = 'float32'
+
+    @property
+    def shape(self) -> tuple:
+        """The shape of one value, without batch dimensions."""
+        raise NotImplementedError
+
+    @property
+    def num_features(self) -> int:
+        """How many real numbers `encode` makes of one value."""
+        raise NotImplementedError
+
+    def encode(self, values):
+        """`[batch, *shape]` -> real features `[batch, num_features]`."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The values it takes, in words for people."""
+        raise NotImplementedError
+
+    def contains(self, values):
+        """Whether each number is a valid one: booleans of the same shape."""
+        raise NotImplementedError
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class Label(Condition):
+    """One of `num_classes` classes, given as a whole number.
+
+    >>> import numpy as np, tfdgm
+    >>> np.asarray(tfdgm.conditions.Label(3).encode(np.array([2, 0])))
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+
+    num_classes: int
+
+    dtype = 'int32'
+
+    def __post_init__(self):
+        if self.num_classes < 1:
+            raise ValueError(f'Label needs at least 1 class, got {self.num_classes}.')
+
+    @property
+    def shape(self):
+        return ()
+
+    @property
+    def num_features(self):
+        return self.num_classes
+
+    def encode(self, values):
+        return ops.one_hot(ops.cast(values, 'int32'), self.num_classes, dtype='float32')
+
+    def describe(self):
+        return f'whole numbers from 0 to {self.num_classes - 1}'
+
+    def contains(self, values):
+        return (values >= 0) & (values < self.num_classes) & (values == np.floor(values))
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class Vector(Condition):
+    """A vector of `size` real numbers."""
+
+    size: int
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise ValueError(f'Vector needs at least 1 number, got {self.size}.')
+
+    @property
+    def shape(self):
+        return (self.size,)
+
+    @property
+    def num_features(self):
+        return self.size
+
+    def encode(self, values):
+        return ops.cast(values, 'float32')
+
+    def describe(self):
+        return f'vectors of {self.size} finite real numbers'
+
+    def contains(self, values):
+        return np.isfinite(values)

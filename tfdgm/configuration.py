@@ -1,0 +1,14 @@
+"""How outputs and conditions become part of a saved model."""
+
+import dataclasses
+
+
+class Configured:
+    """A frozen dataclass whose fields are its Keras configuration."""
+
+    def get_config(self) -> dict:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

@@ -1,0 +1,160 @@
+"""Named datasets as `tf.data` pipelines of events in the library's common space.
+
+An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data. `digits` comes
+with scikit-learn and needs nothing; every other name is one of TensorFlow Datasets.
+"""
+
+import difflib
+
+import numpy as np
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from tfdgm import random
+
+BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
+SPLITS = 'train', 'validation', 'test'
+
+# How many training examples at the end become the validation split where the publisher has none.
+VALIDATION_EXAMPLES = {'mnist': 10_000, 'fashion_mnist': 10_000}
+VALIDATION_SHARE = 0.1
+
+
+class DatasetUnavailableError(RuntimeError):
+    """A dataset is neither prepared on this machine nor can it be downloaded."""
+
+
+def load(name: str, split: str = 'train', *, binarization: str | None = None, labels: bool = False, seed: int = 0):
+    """Opens a dataset as single events.
+
+    Args:
+        name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
+            Datasets knows by name.
+        split: 'train', 'validation' or 'test', or any expression that TensorFlow Datasets understands. A set without
+            a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
+        binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
+            for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
+        labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
+        seed: of the random binarizations.
+
+    Returns:
+        A `tf.data.Dataset` of float32 events, or of pairs with int32 labels.
+
+    Raises:
+        ValueError: if the name, the split or the binarization is unknown, or the set has no labels.
+        DatasetUnavailableError: if the set is neither prepared nor downloadable.
+
+    >>> import tfdgm
+    >>> tfdgm.data.load('digits', 'test', binarization='threshold').element_spec.shape
+    TensorShape([8, 8, 1])
+    """
+    if binarization not in (None, *BINARIZATIONS):
+        raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
+    dataset, levels = _digits(split) if name == 'digits' else _from_tfds(name, split, labels)
+    if not labels:
+        dataset = dataset.map(lambda image, label: image, tf.data.AUTOTUNE)
+    if binarization is not None and levels > 2:
+        dataset = _binarize(dataset, levels, binarization, seed)
+    return dataset
+
+
+def as_arrays(dataset):
+    """Reads a whole dataset into memory: an array of events, or a pair of arrays (events, labels).
+
+    >>> import tfdgm
+    >>> tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test')).shape
+    (300, 8, 8, 1)
+    """
+    batches = list(dataset.batch(1000).as_numpy_iterator())
+    if isinstance(dataset.element_spec, tuple):
+        return tuple(np.concatenate(part) for part in zip(*batches))
+    return np.concatenate(batches)
+
+
+def _digits(split):
+    """scikit-learn's 1,797 digits of 8x8 pixels with 17 grey levels, shuffled once: 1,197, 300 and 300."""
+    if split not in SPLITS:
+        raise ValueError(f'digits has the splits {", ".join(SPLITS)}; got {split!r}.')
+    digits = load_digits()
+    chosen = np.split(np.random.RandomState(0).permutation(len(digits.target)), [1197, 1497])[SPLITS.index(split)]
+    images = digits.images[chosen, :, :, None].astype('float32')
+    return tf.data.Dataset.from_tensor_slices((images, digits.target[chosen].astype('int32'))), 17
+
+
+def _from_tfds(name, split, labels):
+    """A TFDS set of images as pairs (event, label), and how many levels a value has."""
+    import tensorflow_datasets as tfds  # It takes seconds to import, and `digits` does without.
+
+    builder = _builder(tfds, name)
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict) or 'image' not in features:
+        raise ValueError(f'{name} has no images: its features are {features}.')
+    if labels and 'label' not in features:
+        raise ValueError(f'{name} has no labels: its features are {", ".join(features)}.')
+    try:
+        dataset = builder.as_dataset(split=_tfds_split(builder.name, split, builder.info.splits))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'{name} has the splits {", ".join(builder.info.splits)}; got {split!r}.') from error
+
+    def event(example):
+        label = tf.cast(example['label'], tf.int32) if 'label' in features else tf.constant(-1)
+        return tf.cast(example['image'], tf.float32), label
+
+    binary = builder.name.startswith('binarized') or np.issubdtype(features['image'].np_dtype, np.bool_)
+    return dataset.map(event, tf.data.AUTOTUNE), 2 if binary else 256
+
+
+def _builder(tfds, name):
+    try:
+        builder = tfds.builder(name)
+    except tfds.core.DatasetNotFoundError as error:
+        known = ['digits', *tfds.list_builders()]
+        close = difflib.get_close_matches(name, known, n=3)
+        hint = f' Did you mean {" or ".join(close)}?' if close else ''
+        raise ValueError(
+            f'Unknown dataset {name!r}: neither TensorFlow Datasets nor the folder {_data_dir(tfds)} has it.{hint} '
+            "'digits' is always there.") from error
+    except AssertionError as error:  # What TFDS raises for a version that it does not know.
+        raise ValueError(f'{name} is not available: {error}') from error
+    if not builder.data_path.exists():
+        try:
+            builder.download_and_prepare()
+        except Exception as error:
+            raise DatasetUnavailableError(
+                f'{name} is not prepared in {_data_dir(tfds)} and could not be downloaded ({type(error).__name__}). '
+                f'Run `tfds build {name}` on a machine with a network, or point the environment variable '
+                "TFDS_DATA_DIR at a folder that holds it. The dataset 'digits' needs no download.") from error
+    return builder
+
+
+def _data_dir(tfds):
+    """Where TFDS looks for prepared sets."""
+    return tfds.core.constants.DATA_DIR
+
+
+def _tfds_split(name, split, available):
+    """Takes the validation split from the end of the training split where there is none."""
+    if 'validation' in available or split not in ('train', 'validation'):
+        return split
+    total = available['train'].num_examples
+    kept = total - VALIDATION_EXAMPLES.get(name, round(total * VALIDATION_SHARE))
+    return f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
+
+
+def _binarize(dataset, levels, binarization, seed):
+    """Turns grey values into {0, 1}, with a seed for each example and, if dynamic, each epoch."""
+    def binarize(image, uniform):
+        threshold = 0.5 if binarization == 'threshold' else uniform
+        return tf.cast(image / (levels - 1) > threshold, tf.float32)
+
+    if binarization == 'dynamic':
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    else:  # `Dataset.random` would depend on TensorFlow's global seed, too.
+        seeds = tf.data.Dataset.counter().map(lambda index: tf.stack([tf.constant(seed, tf.int64), index]))
+
+    def both(example, draw):
+        image, *label = example if isinstance(example, tuple) else (example,)
+        binary = binarize(image, random.uniforms(tf.shape(image), tf.cast(draw, tf.int32)))
+        return (binary, *label) if label else binary
+
+    return tf.data.Dataset.zip((dataset, seeds)).map(both, tf.data.AUTOTUNE)

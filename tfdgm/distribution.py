@@ -1,0 +1,141 @@
+"""ModelDistribution: the view of a model that TensorFlow Probability understands."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfdgm import checks
+from tfdgm.random import stateless_seed
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+
+class ModelDistribution(tfd.Distribution):
+    """A `tfd.Distribution` over the events of a model. `model.distribution(condition)` makes one.
+
+    It owns no variables: its `variables` and `trainable_variables` are the model's, and training the model changes
+    it. Its batch shape is that of the condition.
+
+    `sample` takes an integer, a stateless seed (int32 `[2]`) or None as its seed. An integer means the same samples
+    in every call, with XLA and without.
+
+    Args:
+        model: a `tfdgm.GenerativeModel`.
+        condition: None, or values of the model's condition, `[*batch_shape, *condition.shape]`.
+        validate_args: whether to check the arguments of `log_prob` against the support.
+        allow_nan_stats: as in every TFP distribution.
+        name: a name for its operations.
+
+    Raises:
+        ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
+    """
+
+    def __init__(self, model, condition=None, validate_args=False, allow_nan_stats=True, name=None):
+        parameters = dict(locals())
+        checks.condition_given(model.condition, condition)
+        if condition is not None:
+            concrete = condition if not tf.is_tensor(condition) else tf.get_static_value(condition)
+            if concrete is not None:
+                condition = checks.conditions(model.condition, concrete)
+            condition = tf.cast(condition, model.condition.dtype)
+            checks.static_shape(condition, model.condition.shape, 'conditions')
+        name = name or type(model).__name__
+        with tf.name_scope(name) as name:
+            self._model = model
+            self._condition = condition
+            super().__init__(
+                dtype=tf.float32, reparameterization_type=tfd.NOT_REPARAMETERIZED, validate_args=validate_args,
+                allow_nan_stats=allow_nan_stats, parameters=parameters, name=name)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {'condition': tfp.util.ParameterProperties(
+            event_ndims=lambda self: 0 if self.model.condition is None else len(self.model.condition.shape))}
+
+    @property
+    def model(self):
+        """The model that this distribution is a view of."""
+        return self._model
+
+    @property
+    def condition(self):
+        """The values that it is conditioned on, a tensor `[*batch_shape, *condition.shape]`, or None."""
+        return self._condition
+
+    @property
+    def variables(self):
+        """The model's variables, as `tf.Variable`s."""
+        return tuple(variable.value for variable in self._model.variables)
+
+    @property
+    def trainable_variables(self):
+        """The model's trainable variables, as `tf.Variable`s."""
+        return tuple(variable.value for variable in self._model.trainable_variables)
+
+    def _event_shape(self):
+        return tf.TensorShape(self._model.event_shape)
+
+    def _event_shape_tensor(self):
+        return tf.constant(self._model.event_shape, tf.int32)
+
+    def _batch_shape(self):
+        if self._condition is None:
+            return tf.TensorShape([])
+        return self._condition.shape[:self._condition.shape.rank - len(self._model.condition.shape)]
+
+    def _batch_shape_tensor(self):
+        if self._condition is None:
+            return tf.constant([], tf.int32)
+        shape = tf.shape(self._condition)
+        return shape[:tf.size(shape) - len(self._model.condition.shape)]
+
+    def _default_event_space_bijector(self):
+        if self._model.is_discrete:
+            return None
+        return tfb.Identity(validate_args=self.validate_args)
+
+    def _log_prob(self, x):
+        event_shape = self._model.event_shape
+        checks.static_shape(x, event_shape)
+        x = tf.cast(x, tf.float32)
+        condition = self._condition
+        outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
+        if condition is not None:
+            # TFP lets the samples and the distribution's batch broadcast against each other.
+            outer = tf.broadcast_dynamic_shape(outer, self._batch_shape_tensor())
+            x = tf.broadcast_to(x, tf.concat([outer, event_shape], 0))
+            inner = self._model.condition.shape
+            condition = tf.broadcast_to(condition, tf.concat([outer, inner], 0))
+            condition = tf.reshape(condition, (-1, *inner))
+        x = tf.reshape(x, (-1, *event_shape))
+        inputs = x if condition is None else (x, condition)
+        if tf.executing_eagerly():
+            # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
+            log_prob = self._model.run(self._model.__call__, inputs, jit_compile=False)
+        else:
+            log_prob = self._model(inputs)
+        return tf.reshape(log_prob, outer)
+
+    def _sample_n(self, n, seed=None):
+        batch_shape = self._batch_shape_tensor()
+        count = n * tf.reduce_prod(batch_shape)
+        condition = self._condition
+        if condition is not None:
+            inner = self._model.condition.shape
+            condition = tf.reshape(condition, (1, -1, *inner))
+            condition = tf.reshape(tf.repeat(condition, n, axis=0), (-1, *inner))
+        static_count = tf.get_static_value(count)
+        seed = stateless_seed(seed)
+        if static_count is None:
+            samples = self._model.sample(count, condition, seed)
+        else:
+            samples = self._model.run(self._model.sample, int(static_count), condition, seed)
+        return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
+
+    def _sample_control_dependencies(self, x):
+        if not self.validate_args:
+            return []
+        checks.static_shape(x, self._model.event_shape)
+        x = tf.cast(x, tf.float32)
+        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._model.support()}.'
+        return [tf.debugging.Assert(tf.reduce_all(self._model.contains(x)), [message, x])]

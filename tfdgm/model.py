@@ -1,0 +1,205 @@
+"""GenerativeModel: what every system of the library is."""
+
+import inspect
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tfdgm import checks
+from tfdgm.distribution import ModelDistribution
+
+
+class NegativeLogLikelihood(keras.losses.Loss):
+    """Turns the log-probabilities that a model returns into its loss; weighting and scaling are Keras's own."""
+
+    def call(self, y_true, y_pred):
+        return -y_pred
+
+
+class GenerativeModel(keras.Model):
+    """A distribution of events that learns by maximum likelihood: the base class of every system.
+
+    Calling the model on a batch of events returns their log-probabilities in nats, so Keras's own `fit`, `evaluate`
+    and `predict` need to know nothing else. Keras's target `y` is the condition:
+
+        model.fit(images)            # p(x)
+        model.fit(images, labels)    # p(x | label)
+        model.predict([images, labels])
+
+    A subclass implements `log_prob` and `sample`, keeps every constructor argument under its own name (that is how
+    `get_config` finds it), and has made its weights when its constructor returns.
+
+    Args:
+        event_shape: shape of one event, such as `(28, 28, 1)`; a whole number stands for a vector of that length.
+        condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        **kwargs: `name`, `dtype` (a Keras dtype policy) and `trainable`, as for every Keras model.
+    """
+
+    def __init__(self, event_shape, *, condition=None, **kwargs):
+        # Keras would cast whole-number events to the compute dtype, which holds them only up to 256.
+        super().__init__(autocast=False, **kwargs)
+        self.event_shape = checks.event_shape(event_shape)
+        self.condition = condition
+        self.nll_tracker = keras.metrics.Mean(name='nll')
+        self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')
+        self._negative_log_likelihood = NegativeLogLikelihood(dtype='float32')
+        self.jit_compile = True
+
+    @property
+    def num_sites(self) -> int:
+        """How many numbers an event has."""
+        return int(np.prod(self.event_shape))
+
+    def log_prob(self, x, condition=None, training=False):
+        """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
+        raise NotImplementedError(f'{type(self).__name__} gives no log-probability.')
+
+    def sample(self, batch_size: int, condition, seed):
+        """Draws `batch_size` events, one for each condition, with a stateless seed: int32 `[2]`."""
+        raise NotImplementedError(f'{type(self).__name__} gives no samples.')
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether events hold whole numbers, so that they have probabilities rather than densities."""
+        raise NotImplementedError
+
+    def contains(self, x):
+        """Whether each number of `x` is one that an event can hold: booleans of the same shape."""
+        raise NotImplementedError
+
+    def support(self) -> str:
+        """The numbers an event can hold, in words for people."""
+        raise NotImplementedError
+
+    def distribution(self, condition=None, validate_args: bool = False) -> ModelDistribution:
+        """This model as a `tfd.Distribution`. It is free to make, owns no variables and follows the training.
+
+        Args:
+            condition: for a conditional model, values of the condition: `[*batch_shape, *condition.shape]`. Their
+                leading shape is the batch shape of the distribution.
+            validate_args: whether `log_prob` checks that its argument lies in the support, at some cost.
+
+        Returns:
+            A `tfd.Distribution` with event shape `event_shape`.
+
+        Raises:
+            ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
+        """
+        return ModelDistribution(self, condition, validate_args=validate_args)
+
+    def run(self, method, *args, jit_compile: bool | None = None):
+        """Calls one of the model's methods as a compiled function, which is kept for the next call.
+
+        Args:
+            method: a bound method of this model.
+            *args: its arguments.
+            jit_compile: whether XLA compiles it, for each shape anew; by default as `compile` was told.
+        """
+        functions = self.__dict__.setdefault('_compiled_methods', {})
+        key = method.__name__, self.jit_compile if jit_compile is None else jit_compile
+        if key not in functions:
+            functions[key] = tf.function(
+                method, jit_compile=key[1], reduce_retracing=not key[1], autograph=False)
+        return functions[key](*args)
+
+    def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
+        """`keras.Model.compile`; the loss is the model's own. `jit_compile=False` turns XLA off, also in `run`.
+
+        'auto' is XLA on every device. Keras's own choice leaves XLA off on machines without a GPU, where the loops
+        over sites need it as much, and under `tf.distribute`, where it does not work; that exception stays.
+        """
+        if jit_compile == 'auto':
+            distributed = tf.distribute.has_strategy() or self._distribute_strategy
+            jit_compile = not (kwargs.get('run_eagerly') or distributed)
+        super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras compiles a model that it loads only if a class with its own `compile` has this method too.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    # Keras's training loop -------------------------------------------------------------------------------------------
+
+    def call(self, inputs, training=False):
+        x, condition = (inputs, None) if self.condition is None else inputs
+        checks.static_shape(x, self.event_shape)
+        return ops.cast(self.log_prob(x, condition, training), 'float32')
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = self._negative_log_likelihood(y_pred, y_pred, sample_weight)
+        return loss + sum(self._aggregate_additional_loss(penalty) for penalty in self.losses)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self.nll_tracker.update_state(-y_pred, sample_weight)
+        self.bits_per_dim_tracker.update_state(-y_pred / (self.num_sites * np.log(2)), sample_weight)
+        return self.get_metrics_result()
+
+    def _pack(self, data):
+        """Moves Keras's target into the inputs: (x, condition, weight) -> ((x, condition), None, weight)."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, dict):
+            x, sample_weight = x['events'], x['sample_weight']
+        checks.condition_given(self.condition, y)
+        return (x if y is None else (x, y)), None, sample_weight
+
+    def train_step(self, data):
+        return super().train_step(self._pack(data))
+
+    def test_step(self, data):
+        return super().test_step(self._pack(data))
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.fit`, by maximum likelihood: `x` are the events and `y`, if any, their conditions.
+
+        Raises:
+            ValueError: if arrays hold events or conditions of a wrong shape, NaN, or values outside the support;
+                or if a condition is missing or unexpected. This happens before the first step.
+        """
+        checks.data(self, x, y)
+        if kwargs.get('validation_data') is not None:
+            held_out_x, held_out_y, weight = keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])
+            checks.data(self, held_out_x, held_out_y)
+            if weight is not None:
+                kwargs['validation_data'] = with_weight(held_out_x, held_out_y, weight)
+        if kwargs.get('sample_weight') is not None:
+            x, y, kwargs['sample_weight'] = with_weight(x, y, kwargs['sample_weight'])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`: with `return_dict=True`, {'loss', 'nll', 'bits_per_dim'}. Checks as `fit` does."""
+        checks.data(self, x, y)
+        if kwargs.get('sample_weight') is not None:
+            x, y, kwargs['sample_weight'] = with_weight(x, y, kwargs['sample_weight'])
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
+        if self.condition is None or checks.is_dataset(x):
+            checks.data(self, x, None, predicting=True)
+        else:
+            checks.pair(x)
+            checks.data(self, *x)
+            x = tuple(x)
+        return super().predict(x, *args, **kwargs)
+
+    # Saving ----------------------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ('self', 'kwargs')]
+        arguments = {name: getattr(self, name) for name in names}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+        return {**super().get_config(), **keras.saving.serialize_keras_object(plain)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def with_weight(x, y, sample_weight):
+    """Arguments (x, y, sample_weight) that Keras keeps: it drops the weights of data without a target."""
+    if y is not None:
+        return x, y, sample_weight
+    return {'events': x, 'sample_weight': np.asarray(sample_weight, 'float32')}, None, None

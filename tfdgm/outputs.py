@@ -1,0 +1,212 @@
+"""What one site may be: the families p(x_i | context) that a network's parameters choose from.
+
+An output turns the last axis of a parameter tensor into one TFP distribution for each site, and knows what values
+that distribution can take. A system that produces `num_parameters` numbers for a site can use any of them.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from tfdgm.configuration import Configured
+
+tfd = tfp.distributions
+
+
+class Output(Configured):
+    """Base of the outputs.
+
+    A subclass gives `num_parameters`, `distribution` and `quantile`, and says what its values look like to a network.
+    It is a frozen dataclass: two equal outputs compare equal, and its fields are its Keras configuration.
+    """
+
+    num_uniforms = 1
+    is_discrete = True
+
+    @property
+    def num_parameters(self) -> int:
+        """How many real numbers describe one site."""
+        raise NotImplementedError
+
+    @property
+    def num_indicators(self) -> int:
+        """How many numbers `indicators` makes of one value."""
+        return 1
+
+    def distribution(self, parameters) -> tfd.Distribution:
+        """Makes the distributions of all sites.
+
+        Args:
+            parameters: `[..., num_parameters]`, any real numbers.
+
+        Returns:
+            A `tfd.Distribution` of scalar events with batch shape `[...]`.
+        """
+        raise NotImplementedError
+
+    def quantile(self, parameters, uniforms):
+        """Draws values by inverting the distribution function, so that a seed means the same values everywhere.
+
+        TFP's own samplers leave the choice of the random bits' algorithm to the device, and XLA chooses otherwise.
+
+        Args:
+            parameters: `[..., num_parameters]`.
+            uniforms: `[..., num_uniforms]`, independent and uniform on (0, 1).
+
+        Returns:
+            `[...]`, one value for each site.
+        """
+        raise NotImplementedError
+
+    def scale(self, x):
+        """What a network sees of the values `x`: one number each, of order 1. `[...]` -> `[...]`."""
+        return x
+
+    def indicators(self, x):
+        """`[...]` -> `[..., num_indicators]`: numbers of which any function of a discrete value is an affine one."""
+        return ops.expand_dims(x, -1)
+
+    def support(self) -> str:
+        """The values a site can take, in words for people."""
+        raise NotImplementedError
+
+    def contains(self, x):
+        """Whether each value lies in the support: `[...]` -> booleans `[...]`. NaN never does."""
+        raise NotImplementedError
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class Bernoulli(Output):
+    """Binary sites, {0, 1}: one logit each.
+
+    >>> import numpy as np, tfdgm
+    >>> float(tfdgm.outputs.Bernoulli().distribution(np.zeros([1], 'float32')).prob(1.))
+    0.5
+    """
+
+    @property
+    def num_parameters(self):
+        return 1
+
+    def distribution(self, parameters):
+        return tfd.Bernoulli(logits=parameters[..., 0], dtype=tf.float32)
+
+    def quantile(self, parameters, uniforms):
+        probability = self.distribution(parameters).probs_parameter()
+        return tf.cast(uniforms[..., 0] < probability, tf.float32)
+
+    def support(self):
+        return '0 or 1'
+
+    def contains(self, x):
+        return (x == 0) | (x == 1)
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class Categorical(Output):
+    """Quantised sites, whole numbers 0 … levels-1: one logit for each level.
+
+    Args:
+        levels: how many values a site can take, at least 2.
+
+    Raises:
+        ValueError: if `levels` is below 2.
+    """
+
+    levels: int
+
+    def __post_init__(self):
+        if self.levels < 2:
+            raise ValueError(f'Categorical needs at least 2 levels, got {self.levels}.')
+
+    @property
+    def num_parameters(self):
+        return self.levels
+
+    @property
+    def num_indicators(self):
+        return self.levels - 1
+
+    def distribution(self, parameters):
+        return tfd.Categorical(logits=parameters, dtype=tf.float32)
+
+    def quantile(self, parameters, uniforms):
+        cumulative = tf.cumsum(self.distribution(parameters).probs_parameter(), axis=-1)
+        # The last level takes what rounding leaves of the sum.
+        return tf.reduce_sum(tf.cast(uniforms >= cumulative[..., :-1], tf.float32), axis=-1)
+
+    def scale(self, x):
+        return x / (self.levels - 1)
+
+    def indicators(self, x):
+        return ops.cast(ops.expand_dims(x, -1) == ops.arange(1, self.levels, dtype=x.dtype), x.dtype)
+
+    def support(self):
+        return f'a whole number from 0 to {self.levels - 1}'
+
+    def contains(self, x):
+        return (x >= 0) & (x <= self.levels - 1) & (x == ops.floor(x))
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class MixtureOfGaussians(Output):
+    """Real sites: a mixture of `components` normal distributions each.
+
+    A site's parameters are the components' logits, locations and (through a softplus) scales.
+
+    Args:
+        components: how many normal distributions, at least 1.
+        min_scale: the smallest standard deviation, in the data's units. It keeps the density from growing without
+            bound on a value that the data repeat.
+
+    Raises:
+        ValueError: if `components` is below 1 or `min_scale` is not positive.
+    """
+
+    components: int
+    min_scale: float = 1e-3
+
+    num_uniforms = 2
+    is_discrete = False
+
+    def __post_init__(self):
+        if self.components < 1:
+            raise ValueError(f'MixtureOfGaussians needs at least 1 component, got {self.components}.')
+        if not self.min_scale > 0:
+            raise ValueError(f'MixtureOfGaussians needs a min_scale above 0, got {self.min_scale}.')
+
+    @property
+    def num_parameters(self):
+        return 3 * self.components
+
+    def _parts(self, parameters):
+        logits, locations, scales = tf.split(parameters, 3, axis=-1)
+        # Components that start equal get equal gradients and stay equal: start them spread over [-1, 1].
+        spread = np.linspace(-1, 1, self.components) if self.components > 1 else np.zeros(1)
+        normal = tfd.Normal(locations + spread.astype('float32'), tf.math.softplus(scales) + self.min_scale)
+        return tfd.Categorical(logits=logits), normal
+
+    def distribution(self, parameters):
+        return tfd.MixtureSameFamily(*self._parts(parameters))
+
+    def quantile(self, parameters, uniforms):
+        mixture, normal = self._parts(parameters)
+        component = Categorical(self.components).quantile(mixture.logits, uniforms[..., :1]) if (
+            self.components > 1) else tf.zeros_like(uniforms[..., 0])
+        chosen = tf.one_hot(tf.cast(component, tf.int32), self.components)
+        location = tf.reduce_sum(chosen * normal.loc, axis=-1)
+        scale = tf.reduce_sum(chosen * normal.scale, axis=-1)
+        return tfd.Normal(location, scale).quantile(uniforms[..., 1])
+
+    def support(self):
+        return 'a finite real number'
+
+    def contains(self, x):
+        return ops.isfinite(x)

@@ -1,0 +1,49 @@
+"""Pictures of events."""
+
+import math
+
+import matplotlib.image
+import numpy as np
+
+
+def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = None) -> np.ndarray:
+    """Tiles images into one, brightest where the values are highest.
+
+    Args:
+        images: `[n, height, width, channels]` with 1 or 3 channels.
+        columns: how many stand beside each other; by default as many as make the grid about square.
+        gap: how many pixels lie between them.
+        zoom: how many pixels a value becomes in each direction; by default enough for images of 56 pixels.
+
+    Returns:
+        `[grid_height, grid_width, 3]`, uint8.
+
+    Raises:
+        ValueError: if `images` are not images.
+
+    >>> import numpy as np, tfdgm
+    >>> tfdgm.pictures.grid(np.zeros([4, 8, 8, 1]), zoom=1).shape
+    (19, 19, 3)
+    """
+    images = np.asarray(images, 'float64')
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
+        raise ValueError('A grid needs images, [n, height, width, 1 or 3 channels] with n of at least 1; '
+                         f'got an array of shape {images.shape}.')
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    zoom = zoom or max(1, 56 // max(height, width))
+    low, high = images.min(), images.max()
+    images = np.broadcast_to((images - low) / ((high - low) or 1), (count, height, width, 3))
+    images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    cell_height, cell_width = height * zoom + gap, width * zoom + gap
+    canvas = np.full((rows * cell_height + gap, columns * cell_width + gap, 3), 0.5)
+    for index, image in enumerate(images):
+        top, left = gap + index // columns * cell_height, gap + index % columns * cell_width
+        canvas[top:top + height * zoom, left:left + width * zoom] = image
+    return (canvas * 255).round().astype('uint8')
+
+
+def save_grid(path, images, **options):
+    """Writes `grid(images, **options)` as a PNG file."""
+    matplotlib.image.imsave(path, grid(images, **options))

@@ -1,0 +1,127 @@
+"""A pretrained model is a folder: `config.json`, `model.weights.h5`, and a card with a sample grid.
+
+`config.json` holds the recipe (`model`, `dataset`, `training`), as a person wrote it, and what came of it (`record`,
+`results`, `weights_sha256`), as `tfdgm train` and `tfdgm evaluate` wrote it.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import pathlib
+
+import h5py
+import keras
+
+from tfdgm.model import GenerativeModel
+
+CONFIG, WEIGHTS, CARD, GRID = 'config.json', 'model.weights.h5', 'README.md', 'samples.png'
+
+
+class WeightsError(ValueError):
+    """A weights file is missing, damaged, altered or of another model."""
+
+
+def read_config(path) -> dict:
+    """Reads a folder's configuration, from the folder or from the file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is not a configuration.
+    """
+    path = pathlib.Path(path)
+    path = path / CONFIG if path.is_dir() else path
+    if not path.exists():
+        raise FileNotFoundError(f'There is no {path}: expected a configuration such as zoo/nade_digits/{CONFIG}.')
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}.') from error
+    if not isinstance(config, dict):
+        raise ValueError(f'{path} holds no JSON object; see zoo/nade_digits/{CONFIG} for an example.')
+    missing = [part for part in ('model', 'dataset', 'training') if part not in config]
+    if missing:
+        raise ValueError(f'{path} has no {" and no ".join(missing)}; see zoo/nade_digits/{CONFIG} for an example.')
+    return config
+
+
+def write_config(folder, config: dict):
+    """Writes a folder's configuration; an interruption leaves the old one."""
+    path = pathlib.Path(folder) / CONFIG
+    unfinished = path.with_suffix('.unfinished')
+    unfinished.write_text(json.dumps(config, indent=2, ensure_ascii=False) + '\n')
+    os.replace(unfinished, path)
+
+
+def build(config: dict):
+    """Makes the model that a configuration describes, with fresh weights.
+
+    Raises:
+        ValueError: if the description is not one of a model.
+    """
+    try:
+        model = keras.saving.deserialize_keras_object(copy.deepcopy(config['model']))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model: {error}') from error
+    if not isinstance(model, GenerativeModel):
+        raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model, but {model!r}.')
+    return model
+
+
+def save_weights(model, folder, config: dict) -> dict:
+    """Writes the model's weights alone, without an optimizer's; returns the configuration with their hash."""
+    bare = build(config)
+    bare.set_weights(model.get_weights())
+    path = pathlib.Path(folder) / WEIGHTS
+    unfinished = path.with_name('unfinished.weights.h5')
+    bare.save_weights(unfinished)
+    os.replace(unfinished, path)
+    return {**config, 'weights_sha256': sha256(path)}
+
+
+def load(folder):
+    """Loads a pretrained model from its folder.
+
+    Args:
+        folder: a folder with `config.json` and `model.weights.h5`.
+
+    Returns:
+        The model, compiled with Adam, so that `evaluate` and `fit` work at once.
+
+    Raises:
+        FileNotFoundError: if there is no configuration.
+        WeightsError: if the weights are missing, their hash differs from the configuration's, or they don't fit.
+    """
+    folder = pathlib.Path(folder)
+    config = read_config(folder)
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise WeightsError(f'There are no weights in {folder}. `tfdgm train {folder / CONFIG}` makes them.')
+    if sha256(path) != config.get('weights_sha256'):
+        raise WeightsError(
+            f'{path} is not the file that {folder / CONFIG} describes: its SHA-256 is {sha256(path)}, expected '
+            f'{config.get("weights_sha256")}. It was cut short, altered or belongs to another model; install the '
+            'package again, or train the model again.')
+    model = build(config)
+    try:
+        model.load_weights(path)
+        if count_arrays(path) != len(model.weights):  # Keras passes over what the model has no layer for.
+            raise ValueError(f'it holds {count_arrays(path)} arrays, the model has {len(model.weights)}.')
+    except (ValueError, KeyError, OSError) as error:
+        raise WeightsError(f'The weights in {path} do not fit the model in {folder / CONFIG}: {error}') from error
+    model.compile('adam')
+    return model
+
+
+def count_arrays(path) -> int:
+    """How many arrays an HDF5 file holds."""
+    arrays = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.append(name) if isinstance(item, h5py.Dataset) else None)
+    return len(arrays)
+
+
+def sha256(path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,85 @@
+"""Pretrained models by name.
+
+>>> import zoo
+>>> model = zoo.load('nade_digits')
+>>> model.distribution().sample(64, seed=0).shape
+TensorShape([64, 8, 8, 1])
+"""
+
+import difflib
+import pathlib
+
+from tfdgm import pretrained
+
+_FOLDERS = {path.parent.name: path.parent for path in sorted(pathlib.Path(__file__).parent.glob('*/config.json'))}
+
+
+def names() -> list[str]:
+    """The names that `load` knows, in alphabetical order.
+
+    >>> 'made_digits' in names()
+    True
+    """
+    return sorted(_FOLDERS)
+
+
+def folder(name: str) -> pathlib.Path:
+    """The folder of a pretrained model.
+
+    Raises:
+        ValueError: if there is none of that name; the message gives the nearest ones.
+    """
+    if name not in _FOLDERS:
+        close = difflib.get_close_matches(name, names(), n=3)
+        hint = f'Did you mean {" or ".join(close)}?' if close else f'There are {", ".join(names())}.'
+        raise ValueError(f'The zoo has no {name!r}. {hint}')
+    return _FOLDERS[name]
+
+
+def load(name: str):
+    """Loads a pretrained model.
+
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        A `tfdgm.GenerativeModel` with its trained weights, compiled with Adam.
+
+    Raises:
+        ValueError: if there is none of that name.
+        tfdgm.pretrained.WeightsError: if its weights file is damaged or of another model.
+    """
+    return pretrained.load(folder(name))
+
+
+def card(name: str) -> str:
+    """The card of a pretrained model, in Markdown: what it is, how it was trained, what it reaches.
+
+    Raises:
+        ValueError: if there is none of that name, or it has no card.
+    """
+    path = folder(name) / pretrained.CARD
+    if not path.exists():
+        raise ValueError(f'{name} has no card: there is no {path}.')
+    return path.read_text()
+
+
+def register(path) -> str:
+    """Makes a folder of one's own, written by `tfdgm train`, known by its name for as long as the program runs.
+
+    Args:
+        path: a folder with `config.json`.
+
+    Returns:
+        The name under which `load` finds it: that of the folder.
+
+    Raises:
+        FileNotFoundError: if there is no configuration in it.
+        ValueError: if it is not a configuration, or another folder has the name already.
+    """
+    path = pathlib.Path(path).resolve()
+    pretrained.read_config(path)
+    if _FOLDERS.get(path.name, path) != path:
+        raise ValueError(f'The zoo has a {path.name!r} already, in {_FOLDERS[path.name]}; rename the folder.')
+    _FOLDERS[path.name] = path
+    return path.name
