@@ -57,7 +57,9 @@ def process(*arguments):
     path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
     return subprocess.Popen(
         [sys.executable, '-m', 'tfdgm.cli', *arguments], text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, 'PYTHONPATH': path})
+        env={**os.environ, 'PYTHONPATH': path},
+        # A shell starts its background jobs deaf to Ctrl-C, and the tests may run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def without_notices(stderr):
