@@ -32,6 +32,8 @@ RECIPES = {
         'MADE', {'hidden_units': [16], 'num_masks': 2, 'order': 'random', 'dropout': 0.5}, {'binarization': 'dynamic'},
         optimizer={'class_name': 'AdamW', 'config': {'learning_rate': schedule(
             'CosineDecay', initial_learning_rate=0.02, decay_steps=4 * STEPS)}}),
+    'average': recipe('FVSBN', optimizer={'class_name': 'Adam', 'config': {
+        'learning_rate': 0.02, 'use_ema': True, 'ema_momentum': 0.8}}),
 }
 
 
@@ -114,6 +116,14 @@ def test_pairs_train_a_conditional_model(tmp_path):
     assert curve[1]['val_nll'] < curve[0]['val_nll']
     per_class = pretrained.load(tmp_path).distribution(range(10)).sample(500, seed=0).numpy().mean(axis=0)
     assert np.abs(per_class[0] - per_class[1]).max() > 0.2, 'zeros and ones look different'
+
+
+def test_of_averaged_weights_the_average_is_validated_and_kept(tmp_path):
+    optimizer = {'class_name': 'Adam', 'config': {'learning_rate': 0.02, 'use_ema': True, 'ema_momentum': 1 - 1e-6}}
+    config, curve = train(write(tmp_path, recipe(optimizer=optimizer)))
+    assert curve[0]['nll'] - curve[3]['nll'] > 5
+    assert curve[0]['val_nll'] - curve[3]['val_nll'] < 0.01, 'an average that hardly moves'
+    assert validation_nll(tmp_path) == pytest.approx(config['record']['validation_nll'], abs=1e-3)
 
 
 # Stopping and going on ------------------------------------------------------------------------------------------------

@@ -32,8 +32,9 @@ def train(folder, verbose='auto', epochs: int | None = None):
         folder: a folder with `config.json`, whose parts are
             `model`, a serialised Keras model;
             `dataset`, the arguments of `tfdgm.data.load` but for the split;
-            `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer), `seed`
-            and `patience` (how many epochs without improvement end the training; None for never).
+            `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
+            `use_ema`, the average of the weights is validated and kept), `seed` and `patience` (how many epochs
+            without improvement end the training; None for never).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
 
@@ -65,9 +66,11 @@ def train(folder, verbose='auto', epochs: int | None = None):
     checkpoint.forget_after(first)
     last = min(recipe['epochs'], epochs or recipe['epochs'])
     if first < last and not checkpoint.finished():
+        # With an average of the weights, the validation sees the average and so does `checkpoint`, which comes first.
+        averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
         model.fit(
             batches(examples, recipe, first * steps), steps_per_epoch=steps, initial_epoch=first, epochs=last,
-            validation_data=validation, callbacks=[checkpoint], verbose=verbose, shuffle=False)
+            validation_data=validation, callbacks=[checkpoint, *averaging], verbose=verbose, shuffle=False)
     if not checkpoint.finished() and last < recipe['epochs']:
         return None
     best = checkpoint.best_epoch()
@@ -135,6 +138,11 @@ def batches(examples, recipe, skipped: int):
     return shuffled.repeat().skip(skipped).prefetch(tf.data.AUTOTUNE)
 
 
+def rounded(value) -> float:
+    """A figure of the learning curve as it is kept."""
+    return round(float(value), 4)
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Keeps, after every epoch, the whole state of the training, the best weights so far and the learning curve.
 
@@ -181,12 +189,16 @@ class Checkpoint(keras.callbacks.Callback):
         for state, draws in zip(states, numbers):
             state.assign(draws)
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        seconds = round(time.time() - self.started, 2)
-        self.history.append({**{name: round(float(value), 4) for name, value in logs.items()}, 'seconds': seconds})
-        if self.best_epoch() == len(self.history) - 1:
+    def on_test_end(self, logs=None):
+        # Now rather than at the end of the epoch, for the model holds what was validated: it may be an average.
+        earlier = [epoch['val_nll'] for epoch in self.history]
+        if not earlier or rounded(logs['nll']) < np.nanmin([np.inf, *earlier]):
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._replace(self.best_weights, self.model.save_weights)
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = round(time.time() - self.started, 2)
+        self.history.append({**{name: rounded(value) for name, value in logs.items()}, 'seconds': seconds})
         # The state comes last: what an interruption leaves of an epoch without it is done anew, with the same result.
         self._replace(self.folder / 'history.json', lambda path: path.write_text(json.dumps(self.history, indent=1)))
         self._replace(self.folder / 'state.keras', self.model.save)
