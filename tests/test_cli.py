@@ -340,6 +340,14 @@ def test_a_corrected_recipe_takes_the_place_of_a_refused_one(elsewhere):
         assert f'Unknown in "training": {key};' in run('train', 'recipe.json', '-o', 'mine').err
 
 
+def test_a_folder_named_like_a_model_of_the_zoo_is_not_taken_for_it(elsewhere):
+    pathlib.Path('nade_digits').mkdir()
+    assert 'nade_digits' in succeed('card', 'nade_digits'), 'a folder that holds no model is not meant'
+    write(elsewhere / 'nade_digits' / pretrained.CONFIG)
+    for name in 'nade_digits', './nade_digits':
+        assert "The zoo has a 'nade_digits' already" in run('card', name).err
+
+
 def test_an_unfinished_training_of_another_recipe_is_not_taken_for_this_one(elsewhere):
     write(elsewhere / 'recipe.json', training={'epochs': 1})
     write(elsewhere / 'mine' / pretrained.CONFIG)

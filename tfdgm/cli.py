@@ -48,7 +48,7 @@ def card(name: Name):
     """
     import zoo
 
-    console.print(Markdown(zoo.card(registered(name))))
+    console.print(Markdown(zoo.card(known(name))))
 
 
 @app.command()
@@ -68,7 +68,7 @@ def sample(
     from tfdgm import pictures
 
     with console.status(f'Sampling {number} events'):
-        samples = zoo.load(registered(name)).distribution(label).sample(number, seed=seed).numpy()
+        samples = zoo.load(known(name)).distribution(label).sample(number, seed=seed).numpy()
         if output.suffix == '.npy':
             np.save(output, samples)
         else:
@@ -93,7 +93,7 @@ def score(
     events = read_events(file)
     import zoo
 
-    model = zoo.load(registered(name))
+    model = zoo.load(known(name))
     inputs = events if label is None else [events, np.full(len(events), label)]
     log_probs = model.predict(inputs, verbose=0)
     with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
@@ -157,7 +157,7 @@ def evaluate(
     from tfdgm import cards, data, pretrained
     from tfdgm.evaluate import held_out
 
-    folder = zoo.folder(registered(name))
+    folder = zoo.folder(known(name))
     config = pretrained.read_config(folder)
     if record and dataset:
         raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
@@ -176,11 +176,14 @@ def evaluate(
     console.print(table)
 
 
-def registered(name: str) -> str:
+def known(name: str) -> str:
     """Lets a folder stand for a name."""
     import zoo
+    from tfdgm import pretrained
 
-    return zoo.register(name) if pathlib.Path(name).is_dir() and name not in zoo.names() else name
+    here = pathlib.Path(name)
+    meant = here.is_dir() and (name not in zoo.names() or (here / pretrained.CONFIG).exists())
+    return zoo.register(here) if meant else name
 
 
 def check_target(path: pathlib.Path, *suffixes: str):

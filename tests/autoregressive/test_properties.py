@@ -228,3 +228,4 @@ def test_mixed_precision_trains_and_sums_in_float32(system):
     model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(x, epochs=5, verbose=0).history
     assert history['loss'][-1] < history['loss'][0]
+    assert np.all(np.isfinite(model.distribution().log_prob(model.distribution().sample(2, seed=0))))
