@@ -1,12 +1,22 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
 from tfdgm import conditions, data, evaluate, outputs, pictures, pretrained, random, training
-from tfdgm.autoregressive import FVSBN, MADE, NADE, AutoregressiveModel, Independent, MarkovChain
+from tfdgm.autoregressive import (
+    FVSBN,
+    MADE,
+    NADE,
+    AutoregressiveModel,
+    GatedPixelCNN,
+    Independent,
+    MarkovChain,
+    PixelCNN,
+)
 from tfdgm.distribution import ModelDistribution
 from tfdgm.model import GenerativeModel
 
 __version__ = '0.1.0'
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'GenerativeModel', 'Independent', 'MarkovChain',
-    'ModelDistribution', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random', 'training']
+    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'GatedPixelCNN', 'GenerativeModel', 'Independent', 'MarkovChain',
+    'ModelDistribution', 'PixelCNN', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random',
+    'training']

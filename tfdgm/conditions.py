@@ -10,18 +10,17 @@ import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from tfdgm import checks
 from tfdgm.configuration import Configured
 
 
 class Condition(Configured):
-    """Base of the conditions: a frozen dataclass whose fields are its Keras configuration."""
+    """Base of the conditions: a frozen dataclass whose fields are its Keras configuration.
+
+    A subclass gives `shape`, that of one value without batch dimensions, and what follows.
+    """
 
     dtype = 'float32'
-
-    @property
-    def shape(self) -> tuple:
-        """The shape of one value, without batch dimensions."""
-        raise NotImplementedError
 
     @property
     def num_features(self) -> int:
@@ -105,3 +104,40 @@ class Vector(Condition):
 
     def contains(self, values):
         return np.isfinite(values)
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
+class Image(Condition):
+    """An image, such as a coarse or a grey one of the same thing: whole numbers 0 … levels-1, as events are.
+
+    Args:
+        shape: `(height, width, channels)`.
+        levels: how many values a site of it can take, at least 2.
+
+    Raises:
+        ValueError: if `shape` is not that of an image or `levels` is below 2.
+    """
+
+    shape: tuple
+    levels: int = 256
+
+    def __post_init__(self):
+        object.__setattr__(self, 'shape', checks.event_shape(self.shape))
+        if len(self.shape) != 3:
+            raise ValueError(f'Image needs a shape (height, width, channels), got {self.shape}.')
+        if self.levels < 2:
+            raise ValueError(f'Image needs at least 2 levels, got {self.levels}.')
+
+    @property
+    def num_features(self):
+        return int(np.prod(self.shape))
+
+    def encode(self, values):
+        return ops.reshape(ops.cast(values, 'float32') / (self.levels - 1), (-1, self.num_features))
+
+    def describe(self):
+        return f'images of shape {self.shape}, each value a whole number from 0 to {self.levels - 1}'
+
+    def contains(self, values):
+        return (values >= 0) & (values < self.levels) & (values == np.floor(values))

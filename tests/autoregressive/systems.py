@@ -16,7 +16,11 @@ SYSTEMS = {
     'made': lambda *args, **kwargs: tfdgm.MADE(*args, hidden_units=(9, 7), activation='tanh', **kwargs),
     'made_masks': lambda *args, **kwargs: tfdgm.MADE(
         *args, hidden_units=(9, 7), num_masks=3, direct_connections=True, activation='tanh', **kwargs),
+    'pixel_cnn': lambda *args, **kwargs: tfdgm.PixelCNN(*args, filters=4, blocks=2, **kwargs),
+    'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(*args, filters=4, blocks=2, **kwargs),
 }
+# Systems of images: they take three-dimensional events in their natural order only.
+IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn']
 OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2)}
 CONDITIONS = {'unconditional': None, 'label': Label(3), 'vector': Vector(2)}
 ORDERS = {'natural': 'natural', 'random': 'random', 'given': [4, 2, 0, 5, 1, 3]}
@@ -26,14 +30,21 @@ CASES = [('bernoulli', 'unconditional', 'natural'), ('bernoulli', 'label', 'rand
          ('categorical', 'unconditional', 'random'), ('categorical', 'vector', 'given'),
          ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural')]
 
+SYSTEMS_AND_ORDERS = [(system, order) for system in SYSTEMS for order in ORDERS
+                      if order == 'natural' or system not in IMAGE_SYSTEMS]
+
 
 def make(system, event_shape, *, random_weights=True, **kwargs):
     """Makes a system and gives it weights far from their initial values, so that nothing holds by accident."""
+    if system in IMAGE_SYSTEMS:
+        kwargs.pop('order', None)
+        event_shape = event_shape if isinstance(event_shape, tuple) else (1, event_shape, 1)
     model = SYSTEMS[system](event_shape, **kwargs)
     if random_weights:
+        scale = 0.3 if system in IMAGE_SYSTEMS else 0.7  # The deeper, the more they amplify.
         generator = np.random.default_rng(1)
         for variable in model.trainable_variables:
-            variable.assign(generator.normal(size=variable.shape) * 0.7)
+            variable.assign(generator.normal(size=variable.shape) * scale)
     return model
 
 

@@ -23,3 +23,23 @@ class ConditionBias(keras.layers.Layer):
             return keras.ops.zeros((1, *self.shape), self.compute_dtype)
         features = keras.ops.cast(self.condition.encode(values), self.compute_dtype)
         return keras.ops.tensordot(features, self.kernel, axes=1)
+
+
+class ConditionProjection(keras.layers.Layer):
+    """Adds a learned linear function of a view's condition to features; see `tfdgm.autoregressive.causal`."""
+
+    def __init__(self, condition_features, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = dense(condition_features, filters, 'dense', self.dtype_policy, use_bias=False,
+                           kernel_initializer='zeros') if condition_features else None
+        self.built = True
+
+    def call(self, features, view):
+        return features if self.dense is None else features + self.dense(view.condition)
+
+
+def dense(inputs, units, name, dtype, **kwargs):
+    """A `keras.layers.Dense` whose weights exist."""
+    layer = keras.layers.Dense(units, name=name, dtype=dtype, **kwargs)
+    layer.build((None, inputs))
+    return layer

@@ -202,6 +202,10 @@ class MADE(AutoregressiveModel):
         return parameters, {
             'masks': masks, 'preactivations': preactivations, 'hidden': hidden, 'outputs': outputs}
 
+    def chain_of_samples(self, x, state):
+        sites = ops.take(self.visited_sites.astype('int32'), state['masks'], axis=0)
+        return ops.take_along_axis(ops.reshape(x, (-1, self.num_sites)), sites, axis=1)
+
     def samples_from_chain(self, values, state):
         positions = ops.take(np.argsort(self.visited_sites, axis=1).astype('int32'), state['masks'], axis=0)
         return ops.reshape(ops.take_along_axis(values, positions, axis=1), (-1, *self.event_shape))

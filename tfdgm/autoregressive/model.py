@@ -118,21 +118,52 @@ class AutoregressiveModel(GenerativeModel):
         log_probs = output.log_prob(ops.cast(x, 'float32'))
         return ops.sum(ops.reshape(log_probs, (-1, self.num_sites)), axis=1)
 
-    def sample(self, batch_size, condition, seed):
+    @property
+    def row_length(self) -> int:
+        """How many positions of the chain make a row: see `start_row`."""
+        return self.num_sites
+
+    def start_row(self, state, row, previous):
+        """The state at the start of a row, for systems that compute something for all the sites of a row at once.
+
+        Args:
+            state: that of the step before.
+            row: an int32 scalar; the row's first position is `row * row_length`.
+            previous: `[batch]`, the value at the position before; zeros at the first row.
+        """
+        return state
+
+    def sample(self, batch_size, condition, seed, observed=None, mask=None):
+        """Draws events, as `GenerativeModel.sample`. Where `mask` is 1 the value is that of `observed`, both `[batch,
+        *event_shape]`: later sites are drawn given it, earlier ones as if it were not known."""
         state_seed, value_seed = random.split(seed, 2)
         uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
+        state = self.initial_state(batch_size, condition, state_seed)
+        if observed is not None:
+            observed = tf.transpose(self.chain_of_samples(tf.cast(observed, tf.float32), state))
+            mask = tf.transpose(self.chain_of_samples(tf.cast(mask, tf.float32), state)) == 1
 
         def visit(position, previous, state, values):
             parameters, state = self.step(state, position, previous)
             value = self.output.quantile(ops.cast(parameters, 'float32'), uniforms[position])
+            if observed is not None:
+                value = tf.where(mask[position], observed[position], value)
             return position + 1, value, state, values.write(position, value)
 
-        state = self.initial_state(batch_size, condition, state_seed)
+        def visit_row(position, previous, state, values):
+            end = position + self.row_length
+            state = self.start_row(state, position // self.row_length, previous)
+            return tf.while_loop(lambda position, *_: position < end, visit, (position, previous, state, values))
+
         values = tf.TensorArray(tf.float32, self.num_sites, element_shape=uniforms.shape[1:2])
         *_, state, values = tf.while_loop(
-            lambda position, *_: position < self.num_sites, visit,
+            lambda position, *_: position < self.num_sites, visit_row,
             (0, tf.zeros_like(uniforms[0, :, 0]), state, values))
         return self.samples_from_chain(tf.transpose(values.stack()), state)
+
+    def chain_of_samples(self, x, state):
+        """The inverse of `samples_from_chain`."""
+        return self.to_chain(x)
 
     def samples_from_chain(self, values, state):
         """Puts sampled values `[batch, sites]` back in place; `state` is the last one."""

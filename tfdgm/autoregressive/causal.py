@@ -1,0 +1,194 @@
+"""Causal layers over images, each in two forms: all sites at once, or one site from what earlier ones left in a cache.
+
+A network of such layers is written once, as a function of a *view*: `view(layer, features)` applies a causal layer in
+the form that the view stands for, and all other layers work on the last axis alone. There are three views:
+
+- `Everywhere`: features are `[batch, height, width, filters]`; likelihood and training;
+- `Site`: features are `[batch, filters]` of one site, and causal layers read what they keep of the sites before;
+- `Row`: features are `[width, batch, filters]` of one row, for stacks that look at the rows above only: such a stack is
+  known for a whole row as soon as the row above is.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class CausalLayer(keras.layers.Layer):
+    """Base of the layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
+
+    def initial_cache(self, width: int, batch_size):
+        """What the other forms remember before the first row: a structure of tensors."""
+        raise NotImplementedError
+
+    def new_row(self, cache):
+        """What is remembered when a row begins, from what was at the end of the row before."""
+        raise NotImplementedError
+
+    def at_site(self, cache, features, column):
+        """The result `[batch, filters]` at one site, from `[batch, inputs]` there; and the next cache."""
+        raise NotImplementedError
+
+
+class CausalConvolution(CausalLayer):
+    """A convolution whose kernel holds the rows down to the site's own, and sees nothing after the site.
+
+    In a kernel as wide as high, half the rows would be zeros. The order goes on inside a pixel: where an image has
+    several channels, features are divided into as many groups, and a group sees its pixel's features of earlier
+    groups, and of its own with type B.
+
+    Source: A. van den Oord, N. Kalchbrenner and K. Kavukcuoglu, "Pixel recurrent neural networks", 2016
+    (https://arxiv.org/abs/1601.06759), section 3.4, for types and groups.
+
+    Args:
+        inputs: how many features come in.
+        filters: how many come out.
+        size: `(rows, columns)` of the kernel; its last row is the site's own.
+        kind: what it sees of that row: 'raster', the sites to the left, and the columns lie around the site;
+            'left', the sites to the left, and the columns end with the site; 'rows', the whole row, for features
+            that depend on the rows above only.
+        type: 'B', or 'A' for a layer that reads the image itself and must not see the site ('rows': the site's row).
+        channels: how many channels an image has.
+        parts: how many runs of groups come out, where a gate or a cell cuts its input into parts.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, inputs, filters, size=(1, 1), kind='raster', type='B', channels=1, parts=1, **kwargs):
+        super().__init__(**kwargs)
+        self.rows, self.columns = size
+        self.kind, self.type = kind, type
+        self.inputs, self.filters = inputs, filters
+        self.right = 0 if kind == 'left' else self.columns // 2
+        self.left = self.columns - 1 - self.right
+        self.down = int(kind == 'rows' and type == 'A')
+        self.mask = self._mask(channels, parts)
+        self.kernel = self.add_weight(shape=(*size, inputs, filters), initializer='glorot_uniform', name='kernel')
+        self.bias = self.add_weight(shape=(filters,), initializer='zeros', name='bias')
+        self.built = True
+
+    def _mask(self, channels, parts):
+        mask = np.ones((self.rows, self.columns, self.inputs, self.filters), 'float32')
+        if self.kind != 'rows':
+            mask[-1, self.left + 1:] = 0
+            before = np.arange(self.inputs)[:, None] * channels // self.inputs
+            after = np.tile(np.arange(self.filters // parts) * channels // (self.filters // parts), parts)
+            mask[-1, self.left] = before < after if self.type == 'A' else before <= after
+        return mask
+
+    def _weights(self):
+        # TensorFlow folds the product into nothing where the mask is all ones.
+        kernel = self.kernel if self.mask.all() else self.kernel * self.mask
+        return ops.cast(kernel, self.compute_dtype), ops.cast(self.bias, self.compute_dtype)
+
+    def call(self, features):
+        kernel, bias = self._weights()
+        if (self.rows, self.columns) == (1, 1):
+            return ops.matmul(features, kernel[0, 0]) + bias
+        padded = ops.pad(features, [[0, 0], [self.rows - 1 + self.down, 0], [self.left, self.right], [0, 0]])
+        padded = padded[:, :-self.down] if self.down else padded
+        return ops.conv(padded, kernel, padding='valid') + bias
+
+    def initial_cache(self, width, batch_size):
+        rows = self.rows - (self.kind == 'rows')
+        return ops.zeros((rows, width + self.left + self.right, batch_size, self.inputs), self.compute_dtype)
+
+    def new_row(self, cache):
+        return cache if self.kind == 'rows' else ops.concatenate([cache[1:], ops.zeros_like(cache[:1])], axis=0)
+
+    def at_site(self, cache, features, column):
+        if (self.rows, self.columns) == (1, 1):
+            return self(features), cache
+        features = ops.cast(features, self.compute_dtype)
+        cache = ops.slice_update(cache, (self.rows - 1, column + self.left, 0, 0), features[None, None])
+        return self._of_window(cache, 0, column), cache
+
+    def at_row(self, cache, features):
+        """The results `[width, batch, filters]` of a row, from `[width, batch, inputs]` there; and the next cache."""
+        features = ops.pad(ops.cast(features, self.compute_dtype), [[self.left, self.right], [0, 0], [0, 0]])
+        rows = ops.concatenate([cache, features[None]], axis=0)
+        return self._of_rows(rows), rows[1:]
+
+    def of_image(self, image, margin, row, column=None):
+        """The result at one site, or without a column in one row, of a layer of type A, from the image itself.
+
+        Args:
+            image: `[margin + height, width + 2 * margin, batch, channels]`, zeros where nothing is known yet.
+            margin: how many rows and columns of zeros it has around it.
+            row: which row.
+            column: which site in it, or None for all.
+        """
+        top = row + margin - (self.rows - 1) - self.down
+        if column is not None:
+            return self._of_window(image, top, column + margin - self.left)
+        width = image.shape[1] - 2 * margin + self.left + self.right
+        return self._of_rows(ops.slice(image, (top, margin - self.left, 0, 0), (self.rows, width, -1, self.inputs)))
+
+    def _of_window(self, values, top, left):
+        window = ops.slice(values, (top, left, 0, 0), (self.rows, self.columns, -1, self.inputs))
+        kernel, bias = self._weights()
+        size = self.rows * self.columns * self.inputs
+        window = ops.reshape(ops.transpose(window, (2, 0, 1, 3)), (-1, size))
+        return ops.matmul(window, ops.reshape(kernel, (size, self.filters))) + bias
+
+    def _of_rows(self, rows):
+        kernel, bias = self._weights()
+        width = rows.shape[1] - self.left - self.right
+        windows = ops.stack([rows[:, start:start + width] for start in range(self.columns)])
+        return ops.einsum('krwbi,rkio->wbo', windows, kernel) + bias
+
+
+class View:
+    """How a network is looked at. `view(layer, features)` applies a causal layer; without features it reads the image.
+
+    `view.condition` holds the condition's features, in the view's own layout, or None; `view.training` says whether
+    dropout is due.
+    """
+
+    training = False
+
+    def __call__(self, layer, features=None):
+        raise NotImplementedError
+
+
+class Everywhere(View):
+    """All sites at once: `image` is `[batch, height, width, channels]`, scaled."""
+
+    def __init__(self, image, condition, training):
+        self.image, self.condition, self.training = image, condition, training
+
+    def __call__(self, layer, features=None):
+        return layer(self.image if features is None else features)
+
+
+class Site(View):
+    """One site. `caches` are those of the causal layers, by name; it becomes what the next site needs."""
+
+    def __init__(self, image, margin, condition, caches, row, column):
+        self.image, self.margin, self.caches, self.row, self.column = image, margin, dict(caches), row, column
+        self.condition = None
+        if condition is not None:
+            spatial = condition.shape[1] != 1
+            self.condition = condition[:, row, column] if spatial else condition[:, 0, 0]
+
+    def __call__(self, layer, features=None):
+        if features is None:
+            return layer.of_image(self.image, self.margin, self.row, self.column)
+        result, self.caches[layer.name] = layer.at_site(self.caches[layer.name], features, self.column)
+        return result
+
+
+class Row(View):
+    """One row, for layers that look at the rows above only."""
+
+    def __init__(self, image, margin, condition, caches, row):
+        self.image, self.margin, self.caches, self.row = image, margin, dict(caches), row
+        self.condition = None
+        if condition is not None:
+            spatial = condition.shape[1] != 1
+            self.condition = ops.swapaxes(condition[:, row if spatial else 0], 0, 1)
+
+    def __call__(self, layer, features=None):
+        if features is None:
+            return layer.of_image(self.image, self.margin, self.row)
+        result, self.caches[layer.name] = layer.at_row(self.caches[layer.name], features)
+        return result

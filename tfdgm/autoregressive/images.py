@@ -1,0 +1,133 @@
+"""ImageModel: autoregressive models of images, in raster order, whose networks are stacks of causal layers."""
+
+import keras
+from keras import ops, tree
+
+from tfdgm.autoregressive.causal import Everywhere, Row, Site
+from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Image
+
+CONDITION_FILTERS = 32
+
+
+class ConditionMap(keras.layers.Layer):
+    """Turns a condition into features that every site can see: `[batch, height or 1, width or 1, features]`.
+
+    A label or a vector is the same everywhere. An image is brought to the size of the events and seen through two
+    convolutions of 3x3, so that a site knows what lies around it there.
+    """
+
+    def __init__(self, condition, event_shape, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.condition = condition
+        self.size = event_shape[:2]
+        self.convolutions = []
+        if isinstance(condition, Image):
+            for layer, inputs in enumerate((condition.shape[-1], filters)):
+                convolution = keras.layers.Conv2D(
+                    filters, 3, padding='same', activation='relu', dtype=self.dtype_policy, name=f'convolution_{layer}')
+                convolution.build((None, *self.size, inputs))
+                self.convolutions.append(convolution)
+        self.num_features = filters if self.convolutions else condition.num_features if condition else 0
+        self.built = True
+
+    def call(self, values):
+        if self.condition is None:
+            return None
+        features = ops.cast(self.condition.encode(values), self.compute_dtype)
+        if not self.convolutions:
+            return features[:, None, None]
+        features = ops.reshape(features, (-1, *self.condition.shape))
+        features = ops.image.resize(features, self.size, interpolation='nearest')
+        for convolution in self.convolutions:
+            features = convolution(features)
+        return features
+
+
+class ImageModel(AutoregressiveModel):
+    """Base of the systems that go through images row by row, in a row from left to right, in a pixel by channel.
+
+    A subclass writes its network once, for every view of it (see `tfdgm.autoregressive.causal`):
+
+    - `causal_layers`: the causal layers that keep a cache;
+    - `rows`: the part that looks at the rows above only, if it has one;
+    - `sites`: the rest, up to the output's parameters.
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if the events are no images.
+    """
+
+    # How far beyond the image its layers look.
+    margin = 3
+
+    def __init__(self, event_shape, *, output=None, condition=None, **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        if len(self.event_shape) != 3:
+            raise ValueError(f'{type(self).__name__} needs images, event_shape=(height, width, channels); '
+                             f'got {self.event_shape}.')
+        self.channels = self.event_shape[-1]
+        self.condition_map = ConditionMap(
+            condition, self.event_shape, CONDITION_FILTERS, dtype=self.dtype_policy, name='condition_map')
+
+    @property
+    def row_length(self):
+        return self.event_shape[1] * self.channels
+
+    @property
+    def causal_layers(self) -> list:
+        """The causal layers that keep a cache."""
+        raise NotImplementedError
+
+    def rows(self, view):
+        """What the sites of a row share: a list of features, each depending on the rows above only."""
+        return []
+
+    def sites(self, view, rows):
+        """The parameters: `[…, channels * num_parameters]` for features `[…, filters]`."""
+        raise NotImplementedError
+
+    def parameters(self, x, condition=None, training=False):
+        image = ops.cast(self.output.scale(ops.convert_to_tensor(x)), self.compute_dtype)
+        view = Everywhere(image, self.condition_map(condition), training)
+        parameters = ops.cast(self.sites(view, self.rows(view)), 'float32')
+        return ops.reshape(parameters, (-1, *self.event_shape, self.output.num_parameters))
+
+    def initial_state(self, batch_size, condition=None, seed=None):
+        height, width, channels = self.event_shape
+        state = {
+            'image': ops.zeros(
+                (height + self.margin, width + 2 * self.margin, batch_size, channels), self.compute_dtype),
+            'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
+        if condition is not None:
+            state['condition'] = self.condition_map(condition)
+        state['rows'] = self.rows(Row(state['image'], self.margin, state.get('condition'), state['caches'], 0))
+        return state
+
+    def _with_value(self, image, position, value):
+        """Puts the value of a position into the image; before the first position there is none."""
+        position = ops.maximum(position, 0)
+        row, column = position // self.row_length, position % self.row_length // self.channels
+        value = ops.cast(self.output.scale(value), image.dtype)[None, None, :, None]
+        start = row + self.margin, column + self.margin, 0, position % self.channels
+        return ops.slice_update(image, start, value)
+
+    def start_row(self, state, row, previous):
+        image = self._with_value(state['image'], row * self.row_length - 1, previous)
+        caches = {layer.name: layer.new_row(state['caches'][layer.name]) for layer in self.causal_layers}
+        view = Row(image, self.margin, state.get('condition'), caches, row)
+        rows = self.rows(view)
+        return {**state, 'image': image, 'rows': rows, 'caches': view.caches}
+
+    def step(self, state, position, previous):
+        image = self._with_value(state['image'], position - 1, previous)
+        row, column = position // self.row_length, position % self.row_length // self.channels
+        view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
+        parameters = self.sites(view, tree.map_structure(lambda features: features[column], state['rows']))
+        parameters = ops.reshape(parameters, (-1, self.channels, self.output.num_parameters))
+        return parameters[:, position % self.channels], {**state, 'image': image, 'caches': view.caches}

@@ -1,0 +1,178 @@
+"""PixelCNN and Gated PixelCNN: convolutions that see only the pixels before."""
+
+from keras import ops
+from keras.layers import Layer
+from keras.saving import register_keras_serializable
+
+from tfdgm.autoregressive.causal import CausalConvolution
+from tfdgm.autoregressive.images import ImageModel
+from tfdgm.autoregressive.layers import ConditionProjection, dense
+
+
+class ResidualBlock(Layer):
+    """Features `[…, 2 * filters]` through a bottleneck with a causal convolution of 3x3, added to themselves."""
+
+    def __init__(self, filters, condition_features, channels, **kwargs):
+        super().__init__(**kwargs)
+        shared = {'channels': channels, 'dtype': self.dtype_policy}
+        self.narrow = CausalConvolution(2 * filters, filters, name=f'{self.name}_narrow', **shared)
+        self.convolution = CausalConvolution(filters, filters, (2, 3), name=f'{self.name}_convolution', **shared)
+        self.condition = ConditionProjection(condition_features, filters, dtype=self.dtype_policy)
+        self.widen = CausalConvolution(filters, 2 * filters, name=f'{self.name}_widen', **shared)
+        self.built = True
+
+    def call(self, features, view):
+        hidden = ops.relu(self.narrow(ops.relu(features)))
+        hidden = ops.relu(self.condition(view(self.convolution, hidden), view=view))
+        return features + self.widen(hidden)
+
+
+@register_keras_serializable('tfdgm')
+class PixelCNN(ImageModel):
+    """A deep stack of masked convolutions.
+
+    One convolution of 7x7 sees the pixels before; residual blocks with convolutions of 3x3 see the features before and
+    at the site. Stacked masks leave a blind spot: of the row above, a convolution sees one column to the right, so
+    what lies further right than the rows that it is above is never seen.
+
+    Source: A. van den Oord, N. Kalchbrenner and K. Kavukcuoglu, "Pixel recurrent neural networks", 2016
+    (https://arxiv.org/abs/1601.06759).
+
+    >>> import tfdgm
+    >>> model = tfdgm.PixelCNN(event_shape=(8, 8, 1), filters=8, blocks=2)
+    >>> model.distribution().sample(2, seed=0).shape
+    TensorShape([2, 8, 8, 1])
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on; it adds to the features of every block.
+        filters: h of the paper: blocks have 2h features outside and h inside.
+        blocks: how many residual blocks.
+        **kwargs: `name`, `dtype` and `trainable`.
+    """
+
+    def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        self.filters, self.blocks = filters, blocks
+        shared = {'channels': self.channels, 'dtype': self.dtype_policy}
+        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
+        self.stack = [
+            ResidualBlock(filters, self.condition_map.num_features, self.channels, dtype=self.dtype_policy,
+                          name=f'block_{index}') for index in range(blocks)]
+        self.penultimate = CausalConvolution(2 * filters, 2 * filters, name='penultimate', **shared)
+        self.last = CausalConvolution(
+            2 * filters, self.channels * self.output.num_parameters, name='last', **shared)
+        self.built = True
+
+    @property
+    def causal_layers(self):
+        return [block.convolution for block in self.stack]
+
+    def sites(self, view, rows):
+        features = view(self.first)
+        for block in self.stack:
+            features = block(features, view=view)
+        return self.last(ops.relu(self.penultimate(ops.relu(features))))
+
+
+class GatedBlock(Layer):
+    """One layer of both stacks: rows above, and the own row to the left.
+
+    Args:
+        inputs: how many features come in: `filters`, or the channels of the image for the first block.
+        filters: how many go out.
+        condition_features: how many features the condition has.
+        channels: how many channels an image has.
+        size: of the convolutions, odd.
+        type: 'A' for the first block, which reads the image, else 'B'.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, inputs, filters, condition_features, channels, size, type, **kwargs):
+        super().__init__(**kwargs)
+        reach, dtype = size // 2 + 1, self.dtype_policy
+        # The rows above are known in full: the vertical stack needs no groups.
+        self.vertical = CausalConvolution(
+            inputs, 2 * filters, (reach - (type == 'A'), size), 'rows', type, name=f'{self.name}_vertical', dtype=dtype)
+        self.horizontal = CausalConvolution(
+            inputs, 2 * filters, (1, reach), 'left', type, channels, parts=2, name=f'{self.name}_horizontal',
+            dtype=dtype)
+        self.link = dense(2 * filters, 2 * filters, 'link', dtype)
+        self.vertical_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
+        self.horizontal_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
+        self.residual = CausalConvolution(
+            filters, filters, channels=channels, name=f'{self.name}_residual', dtype=dtype)
+        self.adds = type == 'B'
+        self.built = True
+
+    def rows(self, features, view):
+        """The vertical stack: its features before and after the gate."""
+        before = self.vertical_condition(view(self.vertical, features), view=view)
+        return before, gate(before)
+
+    def sites(self, features, view, above):
+        """The horizontal stack: its features, from its own below and the vertical stack's beside it."""
+        before = self.horizontal_condition(view(self.horizontal, features) + self.link(above), view=view)
+        result = self.residual(gate(before))
+        return features + result if self.adds else result
+
+
+def gate(features):
+    """tanh of one half, as far as a sigmoid of the other lets it through."""
+    values, gates = ops.split(features, 2, axis=-1)
+    return ops.tanh(values) * ops.sigmoid(gates)
+
+
+@register_keras_serializable('tfdgm')
+class GatedPixelCNN(ImageModel):
+    """Two stacks of gated convolutions, which together see every pixel before.
+
+    The vertical stack sees the rows above, all of them, in a cone that has no blind spot; the horizontal stack sees the
+    own row to the left, and the vertical stack beside it. A condition adds to every gate.
+
+    Source: A. van den Oord et al., "Conditional image generation with PixelCNN decoders", 2016
+    (https://arxiv.org/abs/1606.05328).
+
+    >>> import tfdgm
+    >>> model = tfdgm.GatedPixelCNN(event_shape=(8, 8, 1), filters=8, blocks=2, condition=tfdgm.conditions.Label(10))
+    >>> model.distribution([3, 7]).sample(5, seed=0).shape
+    TensorShape([5, 2, 8, 8, 1])
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on.
+        filters: the width of both stacks.
+        blocks: how many gated layers follow the first.
+        **kwargs: `name`, `dtype` and `trainable`.
+    """
+
+    def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        self.filters, self.blocks = filters, blocks
+        features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
+        self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', name='first', dtype=dtype)]
+        self.stack += [GatedBlock(filters, filters, features, channels, 3, 'B', name=f'block_{index}', dtype=dtype)
+                       for index in range(blocks)]
+        self.penultimate = CausalConvolution(filters, 2 * filters, channels=channels, name='penultimate', dtype=dtype)
+        self.last = CausalConvolution(
+            2 * filters, channels * self.output.num_parameters, channels=channels, name='last', dtype=dtype)
+        self.built = True
+
+    @property
+    def causal_layers(self):
+        return [layer for block in self.stack[1:] for layer in (block.vertical, block.horizontal)]
+
+    def rows(self, view):
+        features, all_before = None, []
+        for block in self.stack:
+            before, features = block.rows(features, view)
+            all_before.append(before)
+        return all_before
+
+    def sites(self, view, rows):
+        features = None
+        for block, above in zip(self.stack, rows):
+            features = block.sites(features, view, above)
+        return self.last(ops.relu(self.penultimate(ops.relu(features))))
