@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tfdgm.conditions import Label, Vector
+from tfdgm.conditions import Image, Label, Vector
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
 
 
@@ -108,8 +108,9 @@ def test_a_condition_is_missing(labelled):
                     lambda: labelled.fit(tf.data.Dataset.from_tensor_slices(x).batch(4))]:
         with pytest.raises(ValueError, match='no condition was given: pass whole numbers from 0 to 2'):
             attempt()
-    with pytest.raises(ValueError, match=r'predict takes \[events, conditions\]'):
-        labelled.predict(x)
+    for attempt in lambda: labelled.predict(x), lambda: labelled(x), lambda: labelled(x[:2]):
+        with pytest.raises(ValueError, match=r'This model is conditional: it takes \[events, conditions\]'):
+            attempt()
     assert untouched(labelled)
 
 
@@ -137,6 +138,46 @@ def test_labels_of_the_wrong_shape(labelled):
     assert untouched(labelled)
 
 
+def test_labels_of_the_wrong_shape_in_a_pipeline(labelled):
+    x = np.zeros([8, 4, 4, 1])
+    for labels in np.zeros([8, 1]), np.zeros([8, 3]):
+        with pytest.raises(ValueError, match=r'Expected conditions of shape \(\), after the batch dimension'):
+            labelled.fit(tf.data.Dataset.from_tensor_slices((x, labels)).batch(1))
+
+
+def test_a_label_that_only_a_graph_sees_never_yields_a_number(labelled):
+    x = np.zeros([8, 4, 4, 1], 'float32')
+    log_prob = tf.function(lambda label: labelled.distribution(label).log_prob(x))
+    assert np.all(np.isfinite(log_prob(tf.constant(2)))) and np.all(np.isnan(log_prob(tf.constant(3))))
+    history = labelled.fit(tf.data.Dataset.from_tensor_slices((x, np.full(8, 3))).batch(4), verbose=0).history
+    assert np.isnan(history['nll'][0])
+
+
+@pytest.mark.parametrize('weights', [np.ones(5), 2., np.full(8, np.nan), ['a'] * 8])
+def test_sample_weights_that_are_none(binary, weights):
+    x = np.zeros([8, 4, 4, 1])
+    for attempt in (lambda: binary.fit(x, sample_weight=weights), lambda: binary.evaluate(x, None, 32, 0, weights),
+                    lambda: binary.fit(x, validation_data=(x, None, weights))):
+        with pytest.raises(ValueError, match='one finite sample weight for each of the 8 events'):
+            attempt()
+    with pytest.raises(ValueError, match='The weights of a pipeline come out of it'):
+        binary.fit(tf.data.Dataset.from_tensor_slices(x).batch(4), sample_weight=np.ones(8))
+    assert untouched(binary)
+
+
+def test_a_loss_and_metrics_are_the_model_s_own(binary):
+    with pytest.raises(ValueError, match='compile takes no metrics here'):
+        binary.compile('adam', metrics=['mae'])
+    with pytest.raises(ValueError, match='compile takes no loss here'):
+        binary.compile('adam', 'mse')
+    binary.fit(np.zeros([8, 4, 4, 1]), verbose=0)
+
+
+def test_a_negative_number_of_samples(binary):
+    with pytest.raises(ValueError, match='must not be negative'):
+        binary.distribution().sample(-1)
+
+
 def test_vectors_of_the_wrong_shape():
     model = tfdgm.Independent(4, condition=Vector(3))
     with pytest.raises(ValueError, match=r'Expected conditions of shape \(3,\)'):
@@ -149,16 +190,29 @@ def test_vectors_of_the_wrong_shape():
     (lambda: tfdgm.Independent(()), 'event_shape must be'),
     (lambda: tfdgm.Independent((4, 0)), 'event_shape must be'),
     (lambda: tfdgm.Independent((4, 2.5)), 'event_shape must be'),
+    (lambda: tfdgm.Independent(None), 'event_shape must be'),
+    (lambda: tfdgm.FVSBN(4, order=None), "order must be 'natural'"),
+    (lambda: tfdgm.FVSBN(4, output=Categorical), 'output must be an object such as'),
+    (lambda: tfdgm.FVSBN(4, condition=10), 'condition must be an object such as'),
+    (lambda: tfdgm.FVSBN(4, dtype='float64'), 'dtype must be a policy whose variables are float32'),
+    (lambda: tfdgm.NADE(4, hidden_units=0), 'hidden_units of NADE must be a whole number of at least 1'),
+    (lambda: tfdgm.MADE(4, hidden_units=5), 'at least one hidden layer'),
+    (lambda: tfdgm.PixelCNN((4, 4)), 'PixelCNN needs images'),
+    (lambda: tfdgm.PixelCNN((4, 4, 1), order='random'), 'it takes no order'),
+    (lambda: tfdgm.PixelCNN((4, 4, 1), filters=2.5), 'filters of PixelCNN must be a whole number'),
+    (lambda: Image((4, 4)), 'Image needs a shape'),
+    (lambda: Image((4, 4, 1), levels=1), 'levels of Image must be a whole number of at least 2'),
+    (lambda: Label(2.5), 'num_classes of Label must be a whole number'),
     (lambda: tfdgm.FVSBN(4, order='raster'), "order must be 'natural', 'random' or a permutation of the 4 sites"),
     (lambda: tfdgm.FVSBN(4, order=[0, 1, 2, 2]), 'a permutation of the 4 sites'),
-    (lambda: tfdgm.MADE(4, num_masks=0), 'at least 1 mask'),
+    (lambda: tfdgm.MADE(4, num_masks=0), 'num_masks of MADE must be a whole number of at least 1'),
     (lambda: tfdgm.MADE(4, hidden_units=()), 'at least one hidden layer'),
     (lambda: tfdgm.MADE(4, num_masks=3, order=[[0, 1, 2, 3], [3, 2, 1, 0]]), '2 orders for 3 masks'),
-    (lambda: Categorical(1), 'at least 2 levels'),
-    (lambda: MixtureOfGaussians(0), 'at least 1 component'),
+    (lambda: Categorical(1), 'levels of Categorical must be a whole number of at least 2'),
+    (lambda: MixtureOfGaussians(0), 'components of MixtureOfGaussians must be a whole number of at least 1'),
     (lambda: MixtureOfGaussians(2, min_scale=0), 'min_scale above 0'),
-    (lambda: Label(0), 'at least 1 class'),
-    (lambda: Vector(0), 'at least 1 number'),
+    (lambda: Label(0), 'num_classes of Label must be a whole number of at least 1'),
+    (lambda: Vector(0), 'size of Vector must be a whole number of at least 1'),
 ])
 def test_arguments_of_constructors(make, message):
     with pytest.raises(ValueError, match=message):

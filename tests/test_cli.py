@@ -300,7 +300,8 @@ def files(elsewhere, digits):
     ('sample LABELLED -o grid.png --label 10', 'Expected a condition of whole numbers from 0 to 9, got 10.'),
     ('sample VECTOR -o grid.png', 'A grid needs images, [n, height, width, 1 or 3 channels]'),
     ('sample nade_digit -o grid.png', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
-    ('sample [/red] -o grid.png', "The zoo has no '[/red]'."),
+    ('sample [red] -o grid.png', "The zoo has no '[red]'."),
+    ('sample ./nowhere -o grid.png', 'There is no nowhere: expected a configuration'),
     ('score TRAINED missing.npy -o scores.csv', 'There is no file missing.npy.'),
     ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
@@ -344,8 +345,8 @@ def test_a_folder_named_like_a_model_of_the_zoo_is_not_taken_for_it(elsewhere):
     pathlib.Path('nade_digits').mkdir()
     assert 'nade_digits' in succeed('card', 'nade_digits'), 'a folder that holds no model is not meant'
     write(elsewhere / 'nade_digits' / pretrained.CONFIG)
-    for name in 'nade_digits', './nade_digits':
-        assert "The zoo has a 'nade_digits' already" in run('card', name).err
+    assert 'write ./nade_digits for the folder' in run('card', 'nade_digits').err
+    assert 'There is no card nade_digits/README.md' in run('card', './nade_digits').err
 
 
 def test_an_unfinished_training_of_another_recipe_is_not_taken_for_this_one(elsewhere):

@@ -90,10 +90,33 @@ def test_joint_distribution_of_a_label_and_an_image(model):
     np.testing.assert_allclose(joint.log_prob(draw), wanted, rtol=1e-5)
 
 
+def test_sampling_under_a_tape_gives_constants(model):
+    dist = tfdgm.NADE(3, hidden_units=4).distribution()
+    joint = tfd.JointDistributionNamed({
+        'x': dist, 'y': lambda x: tfd.MultivariateNormalDiag(x, tf.ones(3))})
+    draw = joint.sample(4, seed=[0, 1])
+    with tf.GradientTape() as tape:
+        assert dist.sample(4, seed=0).shape == (4, 3)
+        log_prob = tf.reduce_sum(joint.log_prob(draw))
+    assert all(gradient is not None for gradient in tape.gradient(log_prob, dist.trainable_variables))
+    gaussians = tfdgm.Independent(3, output=tfdgm.outputs.MixtureOfGaussians(1)).distribution()
+    with tf.GradientTape() as tape:
+        samples = tf.reduce_sum(tf.function(lambda: gaussians.sample(4, seed=0))())
+    assert all(gradient is None for gradient in tape.gradient(samples, gaussians.trainable_variables))
+
+
+def test_distributions_around_it_have_its_variables(model):
+    dist = model.distribution(1)
+    for outer in tfd.Sample(dist, 2), tfd.Independent(model.distribution([1, 2]), 1), tfd.MixtureSameFamily(
+            tfd.Categorical(probs=[0.5, 0.5]), model.distribution([1, 2])):
+        assert len(outer.trainable_variables) == len(model.trainable_variables)
+
+
 def test_stateless_seeds_and_none(model):
     dist = model.distribution(1)
     np.testing.assert_array_equal(dist.sample(9, seed=[4, 2]), dist.sample(9, seed=[4, 2]))
     assert not np.array_equal(dist.sample(9), dist.sample(9))
+    np.testing.assert_array_equal(dist.sample(9, seed=tf.constant(5)), dist.sample(9, seed=5))
 
 
 class ContinuousDistribution(test_util.TestCase):

@@ -47,6 +47,30 @@ def test_labels_are_the_condition(digits):
     assert model.evaluate(images, labels, return_dict=True, verbose=0)['nll'] == pytest.approx(-log_probs.mean(), 1e-4)
 
 
+def test_lists_and_pipelines_of_pairs_are_taken(digits):
+    images, labels = digits[0][:20], digits[1][:20]
+    model = small(condition=Label(10))
+    wanted = model.predict([images, labels], verbose=0)
+    np.testing.assert_allclose(model.predict([images.tolist(), labels.tolist()], verbose=0), wanted, rtol=1e-5)
+    pairs = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), wanted, rtol=1e-5)
+    model.fit(images.tolist(), labels.tolist(), verbose=0)
+
+
+def test_a_subclass_saves_what_it_passes_on(tmp_path):
+    @keras.saving.register_keras_serializable('tests')
+    class Subclass(tfdgm.FVSBN):
+        def __init__(self, event_shape, extra=1, **kwargs):
+            super().__init__(event_shape, **kwargs)
+            self.extra = extra
+
+    model = Subclass(8, extra=5, order='random', seed=None, condition=Label(3))
+    model.save(tmp_path / 'model.keras')
+    loaded = keras.saving.load_model(tmp_path / 'model.keras')
+    assert (loaded.extra, loaded.order, loaded.condition) == (5, 'random', Label(3))
+    np.testing.assert_array_equal(loaded.visited_sites, model.visited_sites)
+
+
 def test_pipelines_and_arrays_train_alike(digits):
     images, labels = digits
 
@@ -89,6 +113,9 @@ def test_sample_weights_weigh_the_events(digits):
     for first, second in zip(weighted.get_weights(), alone.get_weights()):
         np.testing.assert_allclose(first, second, atol=1e-4)
     result = weighted.evaluate(images, sample_weight=weights, verbose=0, return_dict=True)
+    assert weighted.evaluate(images, None, 32, 0, weights, return_dict=True) == pytest.approx(result)
+    pairs = tf.data.Dataset.from_tensor_slices({'events': images, 'sample_weight': weights.astype('float32')})
+    assert weighted.evaluate(pairs.batch(32), verbose=0, return_dict=True) == pytest.approx(result)
     history = weighted.fit(images, epochs=1, verbose=0, validation_data=(images, None, weights), batch_size=100)
     assert history.history['val_nll'][0] < result['nll']
     result = weighted.evaluate(images, sample_weight=weights, verbose=0, return_dict=True)

@@ -223,6 +223,10 @@ def without(part):
     (recipe(epochs='ten'), 'epochs'),
     (recipe(batch_size=0), 'batch_size'),
     (recipe(patience='long'), 'patience'),
+    (recipe(epochs=True), 'epochs in "training" must be a whole number'),
+    (recipe(dataset={'seed': 'a'}), 'seed in "dataset" must be a whole number'),
+    ({**recipe(), 'aboutt': 'this'}, 'holds aboutt, which is unknown'),
+    ({**recipe(), 'about': 3}, '"about" should be a sentence'),
     (recipe(optimizer='adamm'), 'adamm'),
     (recipe(optimizer=None), 'optimizer'),
 ])
@@ -236,3 +240,12 @@ def test_what_is_no_recipe_is_refused_and_nothing_is_written(tmp_path, config, m
 def test_a_folder_without_a_recipe(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'There is no .*config\.json: expected a configuration such as'):
         training.train(tmp_path)
+
+
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
+    write(tmp_path, recipe())
+    assert training.train(tmp_path, verbose=0, epochs=1) is None
+    for name in 'state.keras', 'history.json':
+        (tmp_path / 'checkpoint' / name).write_bytes(b'damaged')
+        with pytest.raises(RuntimeError, match=r'The checkpoint in .*checkpoint is damaged .*Remove it to start again'):
+            training.train(tmp_path, verbose=0)

@@ -75,7 +75,7 @@ def test_an_unknown_name_gives_the_nearest(find):
 
 
 def test_a_folder_of_one_s_own_gets_a_name(own):
-    with pytest.raises(ValueError, match='no card'):
+    with pytest.raises(FileNotFoundError, match='There is no card'):
         zoo.card(zoo.register(own))
     assert 'own_digits' in zoo.names()
     assert zoo.folder('own_digits') == own

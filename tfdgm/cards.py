@@ -14,7 +14,7 @@ def write(folder, model, config: dict):
     with_grid = images and isinstance(model.condition, (NoneType, Label))
     if with_grid:
         save_samples(folder / pretrained.GRID, model)
-    (folder / pretrained.CARD).write_text(text(folder.name, model, config, with_grid))
+    (folder / pretrained.CARD).write_text(text(folder.resolve(), model, config, with_grid))
 
 
 def save_samples(path, model):
@@ -27,9 +27,10 @@ def save_samples(path, model):
         pictures.save_grid(path, samples.reshape(-1, *model.event_shape), columns=len(labels))
 
 
-def text(name: str, model, config: dict, with_grid: bool) -> str:
+def text(folder: pathlib.Path, model, config: dict, with_grid: bool) -> str:
     """The card's Markdown."""
-    dataset, record = config['dataset'], config['record']
+    name, of_the_zoo = folder.name, folder.parent.name == 'zoo'
+    dataset, record = config['dataset'], config.get('record')
     data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
     doc = (type(model).__doc__ or '').strip().splitlines()[0]
     lines = [
@@ -50,12 +51,17 @@ def text(name: str, model, config: dict, with_grid: bool) -> str:
                      f'{result["bits_per_dim"]:.4f} | {result["examples"]:,} |')
     if config.get('results'):
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
+    if record:
+        lines += [
+            '', '## Training', '',
+            f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder, trains it again, with seed '
+            f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
+            f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
+            f'(training {record["train_nll"]:.2f} nats, validation {record["validation_nll"]:.2f}).']
     lines += [
-        '', '## Training', '',
-        f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder, trains it again, with seed '
-        f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
-        f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
-        f'(training {record["train_nll"]:.2f} nats, validation {record["validation_nll"]:.2f}).', '',
-        '## Use', '', '```python', 'import zoo', f'model = zoo.load({name!r})', 'dist = model.distribution('
+        '', '## Use', '', '```python',
+        *(['import zoo', f'model = zoo.load({name!r})'] if of_the_zoo else
+          ['import tfdgm', f'model = tfdgm.pretrained.load({name!r})  # the path of this folder']),
+        'dist = model.distribution('
         + ('' if model.condition is None else '3') + ')', 'dist.sample(64, seed=0)', '```', '']
     return '\n'.join(lines)

@@ -1,6 +1,7 @@
 """Checks of what people pass in. Each raises an error that names what was wrong and what was expected."""
 
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -9,20 +10,39 @@ from keras import tree
 
 def event_shape(shape) -> tuple:
     """Normalises a constructor's `event_shape`."""
-    sizes = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
     if not sizes or not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
         raise ValueError(f'event_shape must be one or more positive whole numbers, such as (28, 28, 1), got {shape!r}.')
     return tuple(int(size) for size in sizes)
 
 
-def static_shape(x, expected, what: str = 'events'):
-    """Raises unless the last dimensions of `x`, as far as they are known, are `expected`."""
+def instance(value, kind, name: str, example: str):
+    """Returns a constructor's argument if it is of its kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f'{name} must be an object such as {example}, got {value!r}.')
+    return value
+
+
+def whole(value, name: str, least: int = 1) -> int:
+    """Returns a constructor's argument if it is a whole number, and large enough."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f'{name} must be a whole number of at least {least}, got {value!r}.')
+    return int(value)
+
+
+def static_shape(x, expected, what: str = 'events', batch_rank: int | None = None):
+    """Raises unless the last dimensions of `x`, as far as they are known, are `expected`.
+
+    With a `batch_rank`, there must be that many dimensions before them.
+    """
     shape = tf.TensorShape(x.shape)
     if shape.rank is None:
         return
     rank = len(expected)
-    if shape.rank < rank or not shape[shape.rank - rank:].is_compatible_with(expected):
-        raise ValueError(f'Expected {what} of shape {tuple(expected)}, after any batch dimensions; '
+    fits = shape.rank >= rank if batch_rank is None else shape.rank == rank + batch_rank
+    if not fits or not shape[shape.rank - rank:].is_compatible_with(expected):
+        batch = 'any batch dimensions' if batch_rank is None else 'the batch dimension'
+        raise ValueError(f'Expected {what} of shape {tuple(expected)}, after {batch}; '
                          f'got an array of shape {tuple(shape.as_list())}.')
 
 
@@ -84,11 +104,63 @@ def is_dataset(x) -> bool:
 def pair(x):
     """Raises unless `x` is [events, conditions]."""
     if not isinstance(x, (list, tuple)) or len(x) != 2:
-        raise ValueError('This model is conditional: predict takes [events, conditions].')
+        raise ValueError('This model is conditional: it takes [events, conditions].')
+    return x
 
 
-def data(model, x, y, predicting: bool = False):
-    """Checks what is passed to `fit`, `evaluate` or `predict`: arrays wholly, a `tf.data.Dataset` by its shapes."""
+def broadcasts(shape, target) -> bool:
+    """Whether an array of one shape broadcasts to another."""
+    try:
+        return np.broadcast_shapes(tuple(shape), tuple(target)) == tuple(target)
+    except ValueError:
+        return False
+
+
+def observed(model, x, mask, shape):
+    """Checks the known part of events that are to be completed.
+
+    Args:
+        model: the model.
+        x: events.
+        mask: 1 where they are known.
+        shape: what both must broadcast to, or None where it is not known yet.
+
+    Returns:
+        Both as float32.
+    """
+    if x is None or mask is None:
+        raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
+    parts = [tf.cast(part, tf.float32) for part in (x, mask)]
+    for name, part in zip(('observed', 'mask'), parts):
+        if shape is not None and not broadcasts(part.shape, shape):
+            raise ValueError(f'{name} must have a shape that broadcasts to {tuple(shape)}, got {tuple(part.shape)}.')
+    values, flags = (tf.get_static_value(part) for part in parts)
+    if flags is not None and not np.isin(flags, (0, 1)).all():
+        value = flags[~np.isin(flags, (0, 1))][0]
+        raise ValueError(f'mask must be 1 where observed is known and 0 elsewhere, got {value}.')
+    if values is not None and flags is not None:
+        outside = (flags == 1) & ~np.asarray(model.contains(values))
+        if outside.any():
+            value = np.broadcast_to(values, outside.shape)[outside][0]
+            raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
+                             f'to be {model.support()}.')
+    return parts
+
+
+def weights(values, count: int) -> np.ndarray:
+    """Checks the weights of events."""
+    values = np.asarray(values)
+    if values.shape != (count,) or values.dtype.kind not in 'biuf' or not np.all(np.isfinite(values)):
+        raise ValueError(f'Expected one finite sample weight for each of the {count} events, got {values!r}.')
+    return values.astype('float32')
+
+
+def data(model, x, y=None, sample_weight=None, predicting: bool = False):
+    """Checks what is passed to `fit`, `evaluate` or `predict`: arrays wholly, a `tf.data.Dataset` by its shapes.
+
+    Returns:
+        (x, y, sample_weight), lists turned into arrays.
+    """
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec
         parts = spec if isinstance(spec, tuple) else (spec,)
@@ -97,9 +169,17 @@ def data(model, x, y, predicting: bool = False):
             condition_given(model.condition, parts[1] if len(parts) > 1 else None)
     elif not is_dataset(x):
         condition_given(model.condition, y)
+        x = np.asarray(x) if isinstance(x, list | tuple) else x
         events(model, x)
         if y is not None:
+            y = np.asarray(y) if isinstance(y, list | tuple) else y
             values = conditions(model.condition, y)
             if values.shape != (len(x), *model.condition.shape):
                 raise ValueError(f'Expected one condition for each of the {len(x)} events, an array of shape '
                                  f'{(len(x), *model.condition.shape)}, got shape {values.shape}.')
+        if sample_weight is not None:
+            sample_weight = weights(sample_weight, len(x))
+    if is_dataset(x) and sample_weight is not None:
+        raise ValueError("The weights of a pipeline come out of it: (events, conditions, weights), or without "
+                         "conditions {'events': events, 'sample_weight': weights}.")
+    return x, y, sample_weight

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 app = typer.Typer(
     help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
@@ -31,7 +31,7 @@ def list_models():
     import zoo
     from tfdgm import pretrained
 
-    table = Table('name', 'data', 'test nats', 'bits/dim')
+    table = Table(Column('name', no_wrap=True), 'data', 'test nats', 'bits/dim')
     for name in zoo.names():
         config = pretrained.read_config(zoo.folder(name))
         result = config.get('results', {}).get('test')
@@ -46,9 +46,9 @@ def card(name: Name):
 
     Example: `tfdgm card nade_digits`
     """
-    import zoo
+    from tfdgm import pretrained
 
-    console.print(Markdown(zoo.card(known(name))))
+    console.print(Markdown(pretrained.read_card(folder_of(name))))
 
 
 @app.command()
@@ -64,11 +64,10 @@ def sample(
     Example: `tfdgm sample nade_digits -n 64 -o grid.png`
     """
     check_target(output, '.png', '.npy')
-    import zoo
-    from tfdgm import pictures
+    from tfdgm import pictures, pretrained
 
     with console.status(f'Sampling {number} events'):
-        samples = zoo.load(known(name)).distribution(label).sample(number, seed=seed).numpy()
+        samples = pretrained.load(folder_of(name)).distribution(label).sample(number, seed=seed).numpy()
         if output.suffix == '.npy':
             np.save(output, samples)
         else:
@@ -91,9 +90,9 @@ def score(
     if output is not None:
         check_target(output, '.csv')
     events = read_events(file)
-    import zoo
+    from tfdgm import pretrained
 
-    model = zoo.load(known(name))
+    model = pretrained.load(folder_of(name))
     inputs = events if label is None else [events, np.full(len(events), label)]
     log_probs = model.predict(inputs, verbose=0)
     with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
@@ -123,7 +122,7 @@ def train(
         raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
                          f'{folder / pretrained.WEIGHTS} to train it anew.')
     recipe = {part: recipe[part] for part in ('about', 'model', 'dataset', 'training') if part in recipe}
-    if (folder / pretrained.CONFIG).exists():
+    if (folder / 'checkpoint').exists():
         other = pretrained.read_config(folder)
         if any(other.get(part) != value for part, value in recipe.items()):
             raise ValueError(
@@ -153,12 +152,12 @@ def evaluate(
 
     Example: `tfdgm evaluate nade_digits --split validation`
     """
-    import zoo
-    from tfdgm import cards, data, pretrained
+    from tfdgm import cards, data, pretrained, training
     from tfdgm.evaluate import held_out
 
-    folder = zoo.folder(known(name))
+    folder = folder_of(name)
     config = pretrained.read_config(folder)
+    training.checked_recipe(config)
     if record and dataset:
         raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
     model = pretrained.load(folder)
@@ -170,20 +169,23 @@ def evaluate(
             name: round(value, 5) for name, value in result.items()}}
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
-    table = Table('model', 'data', 'split', 'nats', 'standard error', 'bits/dim', 'examples')
-    table.add_row(folder.name, arguments['name'], split, f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
-                  f'{result["bits_per_dim"]:.4f}', f'{result["examples"]:,}')
+    table = Table(Column('model', no_wrap=True), 'data', 'split', 'nats', 'standard error', 'bits/dim', 'examples')
+    table.add_row(escape(folder.resolve().name), arguments['name'], split, f'{result["nll"]:.2f}',
+                  f'{result["standard_error"]:.2f}', f'{result["bits_per_dim"]:.4f}', f'{result["examples"]:,}')
     console.print(table)
 
 
-def known(name: str) -> str:
-    """Lets a folder stand for a name."""
+def folder_of(name: str) -> pathlib.Path:
+    """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
     import zoo
     from tfdgm import pretrained
 
     here = pathlib.Path(name)
-    meant = here.is_dir() and (name not in zoo.names() or (here / pretrained.CONFIG).exists())
-    return zoo.register(here) if meant else name
+    if here.name != name or (here.is_dir() and name not in zoo.names()):
+        return here
+    if (here / pretrained.CONFIG).exists() and not here.samefile(zoo.folder(name)):
+        raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
+    return zoo.folder(name)
 
 
 def check_target(path: pathlib.Path, *suffixes: str):

@@ -56,8 +56,7 @@ class Label(Condition):
     dtype = 'int32'
 
     def __post_init__(self):
-        if self.num_classes < 1:
-            raise ValueError(f'Label needs at least 1 class, got {self.num_classes}.')
+        checks.whole(self.num_classes, 'num_classes of Label')
 
     @property
     def shape(self):
@@ -68,7 +67,10 @@ class Label(Condition):
         return self.num_classes
 
     def encode(self, values):
-        return ops.one_hot(ops.cast(values, 'int32'), self.num_classes, dtype='float32')
+        values = ops.cast(values, 'int32')
+        exists = ops.expand_dims((values >= 0) & (values < self.num_classes), -1)
+        # A graph can't raise an error about a value: where there is no such class, there shall be no likelihood.
+        return ops.where(exists, ops.one_hot(values, self.num_classes, dtype='float32'), np.nan)
 
     def describe(self):
         return f'whole numbers from 0 to {self.num_classes - 1}'
@@ -85,8 +87,7 @@ class Vector(Condition):
     size: int
 
     def __post_init__(self):
-        if self.size < 1:
-            raise ValueError(f'Vector needs at least 1 number, got {self.size}.')
+        checks.whole(self.size, 'size of Vector')
 
     @property
     def shape(self):
@@ -126,8 +127,7 @@ class Image(Condition):
         object.__setattr__(self, 'shape', checks.event_shape(self.shape))
         if len(self.shape) != 3:
             raise ValueError(f'Image needs a shape (height, width, channels), got {self.shape}.')
-        if self.levels < 2:
-            raise ValueError(f'Image needs at least 2 levels, got {self.levels}.')
+        checks.whole(self.levels, 'levels of Image', 2)
 
     @property
     def num_features(self):

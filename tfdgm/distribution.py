@@ -1,7 +1,9 @@
 """ModelDistribution: the view of a model that TensorFlow Probability understands."""
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow.python.eager import record
 
 from tfdgm import checks
 from tfdgm.random import stateless_seed
@@ -43,6 +45,8 @@ class ModelDistribution(tfd.Distribution):
         with tf.name_scope(name) as name:
             self._model = model
             self._condition = condition
+            # Where TFP looks for the variables of a distribution inside another one, such as `tfd.Mixture`.
+            self._model_variables = self.trainable_variables
             super().__init__(
                 dtype=tf.float32, reparameterization_type=tfd.NOT_REPARAMETERIZED, validate_args=validate_args,
                 allow_nan_stats=allow_nan_stats, parameters=parameters, name=name)
@@ -116,7 +120,7 @@ class ModelDistribution(tfd.Distribution):
             log_prob = self._model(inputs)
         return tf.reshape(log_prob, outer)
 
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n, seed=None, observed=()):
         batch_shape = self._batch_shape_tensor()
         count = n * tf.reduce_prod(batch_shape)
         condition = self._condition
@@ -126,11 +130,54 @@ class ModelDistribution(tfd.Distribution):
             condition = tf.reshape(tf.repeat(condition, n, axis=0), (-1, *inner))
         static_count = tf.get_static_value(count)
         seed = stateless_seed(seed)
-        if static_count is None:
-            samples = self._model.sample(count, condition, seed)
-        else:
-            samples = self._model.run(self._model.sample, int(static_count), condition, seed)
-        return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
+        # A tape would ask an XLA function for all the values of its loops, which it can't give.
+        with record.stop_recording():
+            if static_count is None:
+                samples = self._model.sample(count, condition, seed, *observed)
+            else:
+                samples = self._model.run(self._model.sample, int(static_count), condition, seed, *observed)
+        shape = tf.concat([[n], batch_shape, self._model.event_shape], 0)
+        return tf.stop_gradient(tf.reshape(samples, shape))
+
+    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None):
+        """`tfd.Distribution.sample`; with `observed` and `mask`, it completes events of which a part is known.
+
+        The sites are drawn in the order of the chain, each given all before it. So the rest is drawn from its exact
+        conditional distribution where the known sites come first in that order, such as the upper rows of an image;
+        what comes before a known site is drawn as if that were not known. (A model with several orders draws one of
+        them as if nothing were known.)
+
+        Args:
+            sample_shape: how many events, an integer or a shape.
+            seed: an integer, a stateless seed, or None.
+            name: a name for its operations.
+            observed: events, of a shape that broadcasts to `[*sample_shape, *batch_shape, *event_shape]`.
+            mask: of such a shape too: 1 where `observed` is known, 0 where it is not.
+
+        Returns:
+            `[*sample_shape, *batch_shape, *event_shape]`, float32.
+
+        Raises:
+            ValueError: if only one of `observed` and `mask` is given, their shapes don't fit, a mask holds other
+                values than 0 and 1, or a known value lies outside the support.
+
+        >>> import numpy as np, tfdgm
+        >>> upper_half = np.arange(8)[:, None, None] < 4
+        >>> dist = tfdgm.MADE(event_shape=(8, 8, 1)).distribution()
+        >>> completed = dist.sample(3, seed=0, observed=np.ones([8, 8, 1]), mask=upper_half)
+        >>> completed.shape, bool(np.all(completed[:, :4] == 1))
+        (TensorShape([3, 8, 8, 1]), True)
+        """
+        sizes = tf.get_static_value(tf.convert_to_tensor(sample_shape, dtype_hint=tf.int32))
+        if sizes is not None and np.any(sizes < 0):
+            raise ValueError(f'sample_shape must not be negative, got {sample_shape}.')
+        if observed is None and mask is None:
+            return super().sample(sample_shape, seed, name)
+        shape = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor(),
+                           self._model.event_shape], 0)
+        known = checks.observed(self._model, observed, mask, tf.get_static_value(shape))
+        known = [tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known]
+        return super().sample(sample_shape, seed, name, observed=known)
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm import checks
+from tfdgm.conditions import Condition
 from tfdgm.distribution import ModelDistribution
 
 
@@ -28,20 +29,35 @@ class GenerativeModel(keras.Model):
         model.fit(images, labels)    # p(x | label)
         model.predict([images, labels])
 
-    A subclass implements `log_prob` and `sample`, keeps every constructor argument under its own name (that is how
-    `get_config` finds it), and has made its weights when its constructor returns.
+    A subclass implements `log_prob` and `sample`, and has made its weights when its constructor returns. Its
+    configuration is the arguments that it was made with; where an attribute has an argument's name, its value counts.
 
     Args:
         event_shape: shape of one event, such as `(28, 28, 1)`; a whole number stands for a vector of that length.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
-        **kwargs: `name`, `dtype` (a Keras dtype policy) and `trainable`, as for every Keras model.
+        **kwargs: `name`, `dtype` and `trainable`, as for every Keras model. The dtype is a policy whose variables are
+            float32: 'float32', 'mixed_bfloat16' or 'mixed_float16'.
+
+    Raises:
+        ValueError: if an argument is not of its kind.
     """
+
+    def __new__(cls, *args, **kwargs):
+        model = super().__new__(cls, *args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
+        given.apply_defaults()
+        # Not as an attribute: Keras tracks those, and is not ready to.
+        model.__dict__['_arguments'] = dict(list(given.arguments.items())[1:])
+        return model
 
     def __init__(self, event_shape, *, condition=None, **kwargs):
         # Keras would cast whole-number events to the compute dtype, which holds them only up to 256.
         super().__init__(autocast=False, **kwargs)
+        if self.variable_dtype != 'float32':
+            raise ValueError(f'dtype must be a policy whose variables are float32, such as float32 or mixed_bfloat16, '
+                             f'got {self.dtype_policy.name}: log-probabilities are summed in float32.')
         self.event_shape = checks.event_shape(event_shape)
-        self.condition = condition
+        self.condition = checks.instance(condition, Condition | None, 'condition', 'tfdgm.conditions.Label(10)')
         self.nll_tracker = keras.metrics.Mean(name='nll')
         self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')
         self._negative_log_likelihood = NegativeLogLikelihood(dtype='float32')
@@ -105,11 +121,19 @@ class GenerativeModel(keras.Model):
         return functions[key](*args)
 
     def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
-        """`keras.Model.compile`; the loss is the model's own. `jit_compile=False` turns XLA off, also in `run`.
+        """`keras.Model.compile`; loss and metrics are the model's own. `jit_compile=False` means no XLA, also in `run`.
 
         'auto' is XLA on every device. Keras's own choice leaves XLA off on machines without a GPU, where the loops
         over sites need it as much, and under `tf.distribute`, where it does not work; that exception stays.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
         """
+        given = inspect.signature(super().compile).bind(optimizer, *args, **kwargs).arguments
+        refused = [name for name in ('loss', 'loss_weights', 'metrics', 'weighted_metrics') if given.get(name)]
+        if refused:
+            raise ValueError(f'compile takes no {" and no ".join(refused)} here: the loss is the negative '
+                             'log-likelihood, the metrics are nll and bits_per_dim.')
         if jit_compile == 'auto':
             distributed = tf.distribute.has_strategy() or self._distribute_strategy
             jit_compile = not (kwargs.get('run_eagerly') or distributed)
@@ -124,8 +148,10 @@ class GenerativeModel(keras.Model):
     # Keras's training loop -------------------------------------------------------------------------------------------
 
     def call(self, inputs, training=False):
-        x, condition = (inputs, None) if self.condition is None else inputs
+        x, condition = (inputs, None) if self.condition is None else checks.pair(inputs)
         checks.static_shape(x, self.event_shape)
+        if condition is not None:
+            checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
         return ops.cast(self.log_prob(x, condition, training), 'float32')
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -141,7 +167,7 @@ class GenerativeModel(keras.Model):
         """Moves Keras's target into the inputs: (x, condition, weight) -> ((x, condition), None, weight)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(x, dict):
-            x, sample_weight = x['events'], x['sample_weight']
+            x, sample_weight = x['events'], x.get('sample_weight')
         checks.condition_given(self.condition, y)
         return (x if y is None else (x, y)), None, sample_weight
 
@@ -151,45 +177,58 @@ class GenerativeModel(keras.Model):
     def test_step(self, data):
         return super().test_step(self._pack(data))
 
+    def predict_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return super().predict_step((x if y is None else (x, y),))
+
     def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, by maximum likelihood: `x` are the events and `y`, if any, their conditions.
 
+        A pipeline gives events, pairs (event, condition), or triples with a weight; to weigh events without a
+        condition it gives dictionaries {'events', 'sample_weight'}. A callback such as EarlyStopping watches
+        'val_loss', or with mode='min' 'val_nll'.
+
         Raises:
-            ValueError: if arrays hold events or conditions of a wrong shape, NaN, or values outside the support;
-                or if a condition is missing or unexpected. This happens before the first step.
+            ValueError: if arrays hold events or conditions of a wrong shape, NaN, or values outside the support; or
+                if a condition is missing or unexpected. This happens before the first step.
         """
-        checks.data(self, x, y)
-        if kwargs.get('validation_data') is not None:
-            held_out_x, held_out_y, weight = keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])
-            checks.data(self, held_out_x, held_out_y)
-            if weight is not None:
-                kwargs['validation_data'] = with_weight(held_out_x, held_out_y, weight)
-        if kwargs.get('sample_weight') is not None:
-            x, y, kwargs['sample_weight'] = with_weight(x, y, kwargs['sample_weight'])
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(**self._checked(super().fit, x, y, *args, **kwargs))
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`: with `return_dict=True`, {'loss', 'nll', 'bits_per_dim'}. Checks as `fit` does."""
-        checks.data(self, x, y)
-        if kwargs.get('sample_weight') is not None:
-            x, y, kwargs['sample_weight'] = with_weight(x, y, kwargs['sample_weight'])
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(**self._checked(super().evaluate, x, y, *args, **kwargs))
+
+    def _checked(self, method, *args, **kwargs) -> dict:
+        """Arguments for one of Keras's methods, checked, with weights in the form that Keras keeps."""
+        arguments = dict(inspect.signature(method).bind(*args, **kwargs).arguments)
+        arguments.update(arguments.pop('kwargs', {}))
+        names = 'x', 'y', 'sample_weight'
+        arguments.update(zip(names, checks.data(self, *(arguments.get(name) for name in names))))
+        if arguments['sample_weight'] is not None:
+            arguments.update(zip(names, with_weight(*(arguments[name] for name in names))))
+        if arguments.get('validation_data') is not None:
+            held_out = keras.utils.unpack_x_y_sample_weight(arguments['validation_data'])
+            x, y, weight = checks.data(self, *held_out)
+            if not checks.is_dataset(x):
+                arguments['validation_data'] = (x, y) if weight is None else with_weight(x, y, weight)
+        return arguments
 
     def predict(self, x, *args, **kwargs):
         """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
-        if self.condition is None or checks.is_dataset(x):
-            checks.data(self, x, None, predicting=True)
+        if checks.is_dataset(x):
+            checks.data(self, x, predicting=True)
+        elif self.condition is None:
+            x, *_ = checks.data(self, x)
         else:
-            checks.pair(x)
-            checks.data(self, *x)
-            x = tuple(x)
+            x = checks.data(self, *checks.pair(x))[:2]
         return super().predict(x, *args, **kwargs)
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ('self', 'kwargs')]
-        arguments = {name: getattr(self, name) for name in names}
+        given = {**self._arguments, **self._arguments.get('kwargs', {})}
+        arguments = {name: getattr(self, name, value) for name, value in given.items()
+                     if name not in ('kwargs', 'name', 'dtype', 'trainable')}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         return {**super().get_config(), **keras.saving.serialize_keras_object(plain)}
 

@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from tfdgm import checks
 from tfdgm.configuration import Configured
 
 tfd = tfp.distributions
@@ -122,8 +123,7 @@ class Categorical(Output):
     levels: int
 
     def __post_init__(self):
-        if self.levels < 2:
-            raise ValueError(f'Categorical needs at least 2 levels, got {self.levels}.')
+        checks.whole(self.levels, 'levels of Categorical', 2)
 
     @property
     def num_parameters(self):
@@ -177,8 +177,7 @@ class MixtureOfGaussians(Output):
     is_discrete = False
 
     def __post_init__(self):
-        if self.components < 1:
-            raise ValueError(f'MixtureOfGaussians needs at least 1 component, got {self.components}.')
+        checks.whole(self.components, 'components of MixtureOfGaussians')
         if not self.min_scale > 0:
             raise ValueError(f'MixtureOfGaussians needs a min_scale above 0, got {self.min_scale}.')
 

@@ -17,6 +17,8 @@ from tfdgm.model import GenerativeModel
 
 CONFIG, WEIGHTS, CARD, GRID = 'config.json', 'model.weights.h5', 'README.md', 'samples.png'
 
+PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
+
 
 class WeightsError(ValueError):
     """A weights file is missing, damaged, altered or of another model."""
@@ -39,6 +41,9 @@ def read_config(path) -> dict:
         raise ValueError(f'{path} is not JSON: {error}.') from error
     if not isinstance(config, dict):
         raise ValueError(f'{path} holds no JSON object; see zoo/nade_digits/{CONFIG} for an example.')
+    unknown = set(config) - set(PARTS)
+    if unknown:
+        raise ValueError(f'{path} holds {", ".join(sorted(unknown))}, which is unknown; it takes {", ".join(PARTS)}.')
     missing = [part for part in ('model', 'dataset', 'training') if part not in config]
     if missing:
         raise ValueError(f'{path} has no {" and no ".join(missing)}; see zoo/nade_digits/{CONFIG} for an example.')
@@ -51,6 +56,18 @@ def write_config(folder, config: dict):
     unfinished = path.with_suffix('.unfinished')
     unfinished.write_text(json.dumps(config, indent=2, ensure_ascii=False) + '\n')
     os.replace(unfinished, path)
+
+
+def read_card(folder) -> str:
+    """Reads a folder's card, in Markdown.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    path = pathlib.Path(folder) / CARD
+    if not path.exists():
+        raise FileNotFoundError(f'There is no card {path}; `tfdgm train` writes one.')
+    return path.read_text()
 
 
 def build(config: dict):

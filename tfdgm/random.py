@@ -10,6 +10,8 @@ def stateless_seed(seed):
     """Makes TensorFlow's stateless seed of what people pass: an integer, a stateless seed, or None for a fresh one."""
     if isinstance(seed, numbers.Integral):
         return tf.constant([0, seed % 2**31], tf.int32)
+    if tf.is_tensor(seed) and seed.shape.rank == 0:
+        return tf.stack([0, tf.cast(seed, tf.int32)])
     return tfp.random.sanitize_seed(seed)
 
 

@@ -111,8 +111,11 @@ def checked_recipe(config: dict) -> dict:
     recipe = {**DEFAULTS, **config['training']}
     for name, least in LEAST.items():
         value = recipe[name]
-        if not (isinstance(value, int) and value >= least) and not (name == 'patience' and value is None):
-            raise ValueError(f'"training" needs {name} to be a whole number of at least {least}, got {value!r}.')
+        if name != 'patience' or value is not None:
+            checks.whole(value, f'{name} in "training"', least)
+    checks.whole(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
+    if not isinstance(config.get('about', ''), str):
+        raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')
     return recipe
 
 
@@ -165,8 +168,12 @@ class Checkpoint(keras.callbacks.Callback):
         state = self.folder / 'state.keras'
         if not state.exists():
             return None
-        self.history = json.loads((self.folder / 'history.json').read_text())
-        return keras.saving.load_model(state)
+        try:
+            self.history = json.loads((self.folder / 'history.json').read_text())
+            return keras.saving.load_model(state)
+        except (OSError, ValueError, KeyError) as error:
+            raise RuntimeError(f'The checkpoint in {self.folder} is damaged ({error}). Remove it to start again.'
+                               ) from error
 
     def forget_after(self, epochs: int):
         """Drops what was written of an epoch whose state was not."""

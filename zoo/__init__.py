@@ -56,12 +56,10 @@ def card(name: str) -> str:
     """The card of a pretrained model, in Markdown: what it is, how it was trained, what it reaches.
 
     Raises:
-        ValueError: if there is none of that name, or it has no card.
+        ValueError: if there is none of that name.
+        FileNotFoundError: if it has no card.
     """
-    path = folder(name) / pretrained.CARD
-    if not path.exists():
-        raise ValueError(f'{name} has no card: there is no {path}.')
-    return path.read_text()
+    return pretrained.read_card(folder(name))
 
 
 def register(path) -> str:

@@ -60,7 +60,7 @@ class ImageModel(AutoregressiveModel):
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: if the events are no images.
+        ValueError: if the events are no images, or an order is given.
     """
 
     # How far beyond the image its layers look.
@@ -68,6 +68,8 @@ class ImageModel(AutoregressiveModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        if self.order != 'natural':
+            raise ValueError(f'{type(self).__name__} visits the pixels row by row; it takes no order.')
         if len(self.event_shape) != 3:
             raise ValueError(f'{type(self).__name__} needs images, event_shape=(height, width, channels); '
                              f'got {self.event_shape}.')

@@ -1,11 +1,14 @@
 """MADE: the masked autoencoder for distribution estimation."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from tfdgm import checks
 from tfdgm.autoregressive.layers import ConditionBias
 from tfdgm.autoregressive.model import AutoregressiveModel
 
@@ -49,13 +52,12 @@ class MADE(AutoregressiveModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, hidden_units=(500,), activation='relu',
                  num_masks=1, direct_connections=False, dropout=0., order='natural', seed=0, **kwargs):
-        if num_masks < 1:
-            raise ValueError(f'MADE needs at least 1 mask, got num_masks={num_masks}.')
-        if not hidden_units:
-            raise ValueError('MADE needs at least one hidden layer, such as hidden_units=(500,).')
-        self.num_masks = num_masks
+        if not isinstance(hidden_units, Sequence) or not hidden_units:
+            raise ValueError(
+                f'MADE needs at least one hidden layer, such as hidden_units=(500,); got {hidden_units!r}.')
+        self.num_masks = checks.whole(num_masks, 'num_masks of MADE')
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = tuple(checks.whole(units, 'hidden_units of MADE') for units in hidden_units)
         self.activation = activation
         self.direct_connections = direct_connections
         self.dropout = dropout

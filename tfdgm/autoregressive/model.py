@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import random
+from tfdgm import checks, random
 from tfdgm.model import GenerativeModel
-from tfdgm.outputs import Bernoulli
+from tfdgm.outputs import Bernoulli, Output
 
 
 class AutoregressiveModel(GenerativeModel):
@@ -27,7 +27,7 @@ class AutoregressiveModel(GenerativeModel):
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
         order: 'natural' (C order), 'random' (drawn with `seed`), or a permutation of the sites: the site that each
             position of the chain visits.
-        seed: of the random order.
+        seed: of the random order; None draws one.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
@@ -36,11 +36,12 @@ class AutoregressiveModel(GenerativeModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = Bernoulli() if output is None else output
+        self._output = checks.instance(
+            Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
         self.order = order if isinstance(order, str) else np.asarray(order).tolist()
-        self.seed = seed
+        self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         # RandomState's numbers are promised never to change: a saved model needs to keep the seed only.
-        self._random = np.random.RandomState(seed)
+        self._random = np.random.RandomState(self.seed)
         self.visited_sites = self._visited_sites()
 
     @property
@@ -70,8 +71,8 @@ class AutoregressiveModel(GenerativeModel):
                 return natural
             if order == 'random':
                 return self._random.permutation(self.num_sites)
-        elif np.array_equal(np.sort(order), natural):
-            return np.asarray(order)
+        elif np.ndim(order) == 1 and np.array_equal(np.sort(order), natural):
+            return np.asarray(order, int)
         raise ValueError(f"order must be 'natural', 'random' or a permutation of the {self.num_sites} sites "
                          f'0 … {self.num_sites - 1}, got {order!r}.')
 

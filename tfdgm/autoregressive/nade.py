@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from tfdgm import checks
 from tfdgm.autoregressive.layers import ConditionBias
 from tfdgm.autoregressive.model import AutoregressiveModel
 
@@ -18,7 +19,8 @@ class NADE(AutoregressiveModel):
 
     One more site changes the pre-activation by one row of W, so likelihood and sampling both cost O(D·H) for D sites
     and H hidden units. With `tfdgm.outputs.MixtureOfGaussians` it is RNADE, whose pre-activations have one learned
-    rescaling factor for each site.
+    rescaling factor for each site. Its backward pass computes hidden units anew, so the log-density has first
+    derivatives only.
 
     Sources: H. Larochelle and I. Murray, "The neural autoregressive distribution estimator", 2011
     (https://proceedings.mlr.press/v15/larochelle11a.html); B. Uria, I. Murray and H. Larochelle, "RNADE: the
@@ -43,7 +45,7 @@ class NADE(AutoregressiveModel):
     def __init__(self, event_shape, *, output=None, condition=None, hidden_units=500, activation='sigmoid',
                  order='natural', seed=0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.hidden_units = hidden_units
+        self.hidden_units = checks.whole(hidden_units, 'hidden_units of NADE')
         self.activation = activation
         self._activate = keras.activations.get(activation)
         sites, size = self.num_sites, self.output.num_parameters

@@ -4,6 +4,7 @@ from keras import ops
 from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
+from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution
 from tfdgm.autoregressive.images import ImageModel
 from tfdgm.autoregressive.layers import ConditionProjection, dense
@@ -54,7 +55,8 @@ class PixelCNN(ImageModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
-        self.filters, self.blocks = filters, blocks
+        self.filters = checks.whole(filters, 'filters of PixelCNN')
+        self.blocks = checks.whole(blocks, 'blocks of PixelCNN', 0)
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [
@@ -150,7 +152,8 @@ class GatedPixelCNN(ImageModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
-        self.filters, self.blocks = filters, blocks
+        self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
+        self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
         features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
         self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', name='first', dtype=dtype)]
         self.stack += [GatedBlock(filters, filters, features, channels, 3, 'B', name=f'block_{index}', dtype=dtype)
