@@ -108,10 +108,10 @@ def pair(x):
     return x
 
 
-def broadcasts(shape, target) -> bool:
+def broadcasts(shape: tuple, target: tuple) -> bool:
     """Whether an array of one shape broadcasts to another."""
     try:
-        return np.broadcast_shapes(tuple(shape), tuple(target)) == tuple(target)
+        return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
 
@@ -131,9 +131,10 @@ def observed(model, x, mask, shape):
     if x is None or mask is None:
         raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
     parts = [tf.cast(part, tf.float32) for part in (x, mask)]
+    shape = None if shape is None else tuple(shape.tolist())
     for name, part in zip(('observed', 'mask'), parts):
-        if shape is not None and not broadcasts(part.shape, shape):
-            raise ValueError(f'{name} must have a shape that broadcasts to {tuple(shape)}, got {tuple(part.shape)}.')
+        if shape is not None and not broadcasts(tuple(part.shape), shape):
+            raise ValueError(f'{name} must have a shape that broadcasts to {shape}, got {tuple(part.shape)}.')
     values, flags = (tf.get_static_value(part) for part in parts)
     if flags is not None and not np.isin(flags, (0, 1)).all():
         value = flags[~np.isin(flags, (0, 1))][0]

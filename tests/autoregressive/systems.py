@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 import tfdgm
-from tfdgm.conditions import Label, Vector
+from tfdgm.conditions import Image, Label, Vector
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
 
 SYSTEMS = {
@@ -16,8 +16,8 @@ SYSTEMS = {
     'made': lambda *args, **kwargs: tfdgm.MADE(*args, hidden_units=(9, 7), activation='tanh', **kwargs),
     'made_masks': lambda *args, **kwargs: tfdgm.MADE(
         *args, hidden_units=(9, 7), num_masks=3, direct_connections=True, activation='tanh', **kwargs),
-    'pixel_cnn': lambda *args, **kwargs: tfdgm.PixelCNN(*args, filters=4, blocks=2, **kwargs),
-    'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(*args, filters=4, blocks=2, **kwargs),
+    'pixel_cnn': lambda *args, **kwargs: tfdgm.PixelCNN(*args, filters=6, blocks=2, **kwargs),
+    'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(*args, filters=6, blocks=2, **kwargs),
 }
 # Systems of images: they take three-dimensional events in their natural order only.
 IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn']
@@ -70,6 +70,8 @@ def some_condition(condition, batch_shape=()):
         return None
     if isinstance(condition, Label):
         return generator.integers(condition.num_classes, size=batch_shape)
+    if isinstance(condition, Image):
+        return generator.integers(condition.levels, size=(*batch_shape, *condition.shape))
     return generator.normal(size=(*batch_shape, *condition.shape)).astype('float32')
 
 

@@ -1,0 +1,186 @@
+"""What holds for autoregressive models of images besides the family's properties: colours, fields of view, layers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdgm
+from tests.autoregressive.systems import IMAGE_SYSTEMS, every_event, make, some_condition, some_events
+from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
+from tfdgm.conditions import Image, Label
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+
+every_image_system = pytest.mark.parametrize('system', IMAGE_SYSTEMS)
+
+
+def step_by_step(model, x, condition=None):
+    """The parameters at every site, one site after the other: `[batch, sites, num_parameters]`."""
+    values = x.reshape(len(x), -1)
+    state, previous, found = model.initial_state(len(x), condition), tf.zeros(len(x)), []
+    for position in range(model.num_sites):
+        if position % model.row_length == 0:
+            state = model.start_row(state, position // model.row_length, previous)
+        parameters, state = model.step(state, position, previous)
+        found.append(parameters)
+        previous = tf.constant(values[:, position])
+    return np.stack(found, axis=1)
+
+
+# Colours --------------------------------------------------------------------------------------------------------------
+
+@every_image_system
+@pytest.mark.parametrize('output', [Bernoulli(), Categorical(4), MixtureOfGaussians(2)])
+@pytest.mark.parametrize('condition', [None, Label(3), Image((2, 3, 1), levels=5)])
+def test_of_an_image_in_colour_step_gives_the_parameters_of_the_parallel_form(system, output, condition):
+    model = make(system, (3, 4, 3), output=output, condition=condition)
+    x, values = some_events(model, 2), some_condition(condition, (2,))
+    wanted = np.reshape(model.parameters(x, values), (2, 36, -1))
+    np.testing.assert_allclose(step_by_step(model, x, values), wanted, atol=1e-4)
+
+
+@every_image_system
+def test_probabilities_of_images_in_colour_sum_to_one(system):
+    model = make(system, (2, 2, 3), condition=Image((1, 1, 1), levels=4))
+    events = every_event((2, 2, 3), 2)
+    total = sum(np.sum(model.distribution([[[2]]]).prob(part)) for part in np.split(events, 4))
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+@every_image_system
+def test_green_sees_red_and_blue_sees_both(system):
+    model = make(system, (2, 2, 3))
+    for channel in range(3):
+        np.testing.assert_array_equal(seen(model, 1, 0, channel).ravel(), np.arange(12) < 6 + channel)
+
+
+# Fields of view -------------------------------------------------------------------------------------------------------
+
+def seen(model, row, column, channel=0):
+    """Which sites the parameters at one site depend on, by gradient, with positive weights so that none cancel."""
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 0.1) if variable.shape.rank > 1 else np.zeros(variable.shape))
+    x = tf.random.stateless_uniform((1, *model.event_shape), [0, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        parameters = tf.reduce_sum(model.parameters(x)[0, row, column, channel])
+    return tape.gradient(parameters, x).numpy()[0] != 0
+
+
+def pixels_before(height, width, row, column):
+    return np.arange(height * width).reshape(height, width, 1) < row * width + column
+
+
+def test_gated_pixel_cnn_sees_exactly_the_pixels_before():
+    model = tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=6)
+    for row, column in [(0, 0), (0, 8), (4, 0), (5, 4), (8, 8)]:
+        np.testing.assert_array_equal(seen(model, row, column), pixels_before(9, 9, row, column))
+
+
+def test_pixel_cnn_sees_pixels_before_but_for_the_blind_spot_of_its_paper():
+    model = tfdgm.PixelCNN((9, 9, 1), filters=4, blocks=6)
+    for row, column in [(0, 8), (4, 0), (5, 4), (8, 8)]:
+        field, before = seen(model, row, column), pixels_before(9, 9, row, column)
+        assert not np.any(field & ~before)
+        # The first layer sees three columns to the right in the rows above, and each of the others one more for each
+        # row up: what lies further right is blind.
+        rows, columns = np.indices((9, 9, 1))[:2]
+        np.testing.assert_array_equal(field, before & (columns - column <= (row - rows) + 2 * (rows < row)))
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (3, 5), (1, 3), (2, 2)])
+@pytest.mark.parametrize('kind', ['raster', 'left', 'rows'])
+@pytest.mark.parametrize('channels, parts', [(1, 1), (3, 2)])
+def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts):
+    layer = CausalConvolution(6, 12, size, kind, channels=channels, parts=parts, name='layer')
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype('float32')
+    wanted = Everywhere(x, None, False)(layer, x)
+    caches = {'layer': layer.initial_cache(5, 2)}
+    for row in range(4):
+        caches = {'layer': layer.new_row(caches['layer'])}
+        if kind == 'rows':
+            view = Row(None, 0, None, caches, row)
+            np.testing.assert_allclose(
+                view(layer, np.swapaxes(x[:, row], 0, 1)), np.swapaxes(wanted[:, row], 0, 1), atol=1e-5)
+            caches = view.caches
+            continue
+        for column in range(5):
+            view = Site(None, 0, None, caches, row, column)
+            np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
+            caches = view.caches
+
+
+# Completion -----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('system', ['nade', 'made', *IMAGE_SYSTEMS])
+def test_completion_draws_from_the_exact_conditional(system):
+    model = make(system, (2, 2, 1), output=Categorical(3))
+    dist, count = model.distribution(), 4000
+    observed, mask = np.array([1, 2, 0, 0]).reshape(2, 2, 1), np.array([1, 1, 0, 0]).reshape(2, 2, 1)
+    completed = dist.sample(count, seed=0, observed=observed, mask=mask).numpy().reshape(count, 4)
+    assert np.all(completed[:, :2] == [1, 2])
+    endings = every_event((2,), 3)
+    joint = dist.prob(np.concatenate([np.tile([1, 2], (9, 1)), endings], axis=1).reshape(9, 2, 2, 1)).numpy()
+    frequencies = np.bincount((completed[:, 2] * 3 + completed[:, 3]).astype(int), minlength=9) / count
+    np.testing.assert_allclose(frequencies, joint / joint.sum(), atol=0.035)
+
+
+@pytest.mark.parametrize('system', ['nade', 'made_masks', *IMAGE_SYSTEMS])
+def test_completion_keeps_what_is_known_in_every_shape(system):
+    model = make(system, (2, 3, 1), condition=Label(3), order='random')
+    dist = model.distribution([0, 2])
+    observed = np.random.default_rng(0).integers(2, size=(5, 1, 2, 3, 1))
+    mask = np.random.default_rng(1).integers(2, size=(2, 3, 1))
+    completed = dist.sample((4, 5), seed=0, observed=observed, mask=mask)
+    assert completed.shape == (4, 5, 2, 2, 3, 1)
+    np.testing.assert_array_equal(completed * mask, np.broadcast_to(observed * mask, completed.shape))
+    assert len(np.unique(completed.numpy().reshape(-1, 6), axis=0)) > 5, 'the rest is drawn'
+    nothing = dist.sample(4, seed=0, observed=np.zeros([2, 3, 1]), mask=np.zeros([2, 3, 1]))
+    np.testing.assert_array_equal(nothing, dist.sample(4, seed=0))
+
+
+@pytest.mark.parametrize('observed, mask, message', [
+    (np.zeros([2, 2, 1]), None, 'pass both'),
+    (None, np.zeros([2, 2, 1]), 'pass both'),
+    (np.zeros([3, 2, 1]), np.ones([2, 2, 1]), r'observed must have a shape that broadcasts to \(4, 2, 2, 1\)'),
+    (np.zeros([2, 2, 1]), np.ones([2, 2, 2]), r'mask must have a shape that broadcasts to \(4, 2, 2, 1\)'),
+    (np.zeros([2, 2, 1]), np.full([2, 2, 1], 0.5), 'mask must be 1 where observed is known and 0 elsewhere, got 0.5'),
+    (np.full([2, 2, 1], 3), np.ones([2, 2, 1]), 'observed holds 3.0 where mask is 1'),
+    (np.full([2, 2, 1], np.nan), np.ones([2, 2, 1]), 'observed holds nan where mask is 1'),
+])
+def test_bad_masks_and_observations(observed, mask, message):
+    with pytest.raises(ValueError, match=message):
+        tfdgm.PixelCNN((2, 2, 1), filters=4, blocks=1).distribution().sample(4, observed=observed, mask=mask)
+
+
+def test_what_is_unknown_may_hold_anything():
+    dist = tfdgm.PixelCNN((2, 2, 1), filters=4, blocks=1).distribution()
+    observed, mask = np.array([1, np.nan, np.nan, np.nan]).reshape(2, 2, 1), np.array([1, 0, 0, 0]).reshape(2, 2, 1)
+    assert np.all(np.isin(dist.sample(4, seed=0, observed=observed, mask=mask), [0, 1]))
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+@every_image_system
+@pytest.mark.parametrize('shape', [(8, 8, 3), (8, 9, 1), (8, 8)])
+def test_images_of_the_wrong_shape(system, shape):
+    model = make(system, (8, 8, 1))
+    model.compile('adam')
+    with pytest.raises(ValueError, match=r'Expected events of shape \(8, 8, 1\)'):
+        model.fit(np.zeros([4, *shape]))
+
+
+def test_grey_values_beyond_the_levels():
+    model = tfdgm.PixelCNN((4, 4, 1), filters=4, blocks=1, output=Categorical(16))
+    model.compile('adam')
+    with pytest.raises(ValueError, match=r'such as 255 in event 0.*a whole number from 0 to 15'):
+        model.fit(np.full([4, 4, 4, 1], 255))
+
+
+def test_an_image_as_condition_of_the_wrong_shape_or_range():
+    model = tfdgm.PixelCNN((4, 4, 1), filters=4, blocks=1, condition=Image((2, 2, 1), levels=4))
+    with pytest.raises(ValueError, match=r'Expected conditions of shape \(2, 2, 1\)'):
+        model.distribution(np.zeros([3, 3, 1]))
+    with pytest.raises(ValueError, match='each value a whole number from 0 to 3, got 4'):
+        model.distribution(np.full([2, 2, 1], 4))
