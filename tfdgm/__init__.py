@@ -10,6 +10,8 @@ from tfdgm.autoregressive import (
     Independent,
     MarkovChain,
     PixelCNN,
+    PixelCNNPlusPlus,
+    PixelRNN,
 )
 from tfdgm.distribution import ModelDistribution
 from tfdgm.model import GenerativeModel
@@ -18,5 +20,5 @@ __version__ = '0.1.0'
 
 __all__ = [
     'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'GatedPixelCNN', 'GenerativeModel', 'Independent', 'MarkovChain',
-    'ModelDistribution', 'PixelCNN', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random',
-    'training']
+    'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'conditions', 'data', 'evaluate', 'outputs',
+    'pictures', 'pretrained', 'random', 'training']

@@ -18,9 +18,14 @@ SYSTEMS = {
         *args, hidden_units=(9, 7), num_masks=3, direct_connections=True, activation='tanh', **kwargs),
     'pixel_cnn': lambda *args, **kwargs: tfdgm.PixelCNN(*args, filters=6, blocks=2, **kwargs),
     'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(*args, filters=6, blocks=2, **kwargs),
+    'pixel_cnn_pp': lambda *args, **kwargs: tfdgm.PixelCNNPlusPlus(
+        *args, filters=6, blocks=1, **{'output': Bernoulli(), 'dilations': (2,), **kwargs}),
+    'row_lstm': lambda *args, **kwargs: tfdgm.PixelRNN(*args, filters=6, blocks=2, **kwargs),
+    'diagonal_bilstm': lambda *args, **kwargs: tfdgm.PixelRNN(
+        *args, cell='DiagonalBiLSTM', filters=6, blocks=2, **kwargs),
 }
 # Systems of images: they take three-dimensional events in their natural order only.
-IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn']
+IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn', 'pixel_cnn_pp', 'row_lstm', 'diagonal_bilstm']
 OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2)}
 CONDITIONS = {'unconditional': None, 'label': Label(3), 'vector': Vector(2)}
 ORDERS = {'natural': 'natural', 'random': 'random', 'given': [4, 2, 0, 5, 1, 3]}

@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 import tfdgm
 from tests.autoregressive.systems import IMAGE_SYSTEMS, every_event, make, some_condition, some_events
 from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
+from tfdgm.autoregressive.pixel_rnn import DiagonalLSTM, ReverseDiagonalLSTM, RowLSTM
 from tfdgm.conditions import Image, Label
-from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
+# Systems whose chain of channels takes any output; that of PixelCNN++ takes logistic mixtures.
+ANY_OUTPUT = [system for system in IMAGE_SYSTEMS if system != 'pixel_cnn_pp']
 every_image_system = pytest.mark.parametrize('system', IMAGE_SYSTEMS)
 
 
@@ -28,9 +32,11 @@ def step_by_step(model, x, condition=None):
 
 # Colours --------------------------------------------------------------------------------------------------------------
 
-@every_image_system
-@pytest.mark.parametrize('output', [Bernoulli(), Categorical(4), MixtureOfGaussians(2)])
-@pytest.mark.parametrize('condition', [None, Label(3), Image((2, 3, 1), levels=5)])
+@pytest.mark.parametrize('system, output, condition', [
+    *[(system, output, condition) for system in ANY_OUTPUT for output, condition in [
+        (Bernoulli(), Image((2, 3, 1), levels=5)), (Categorical(4), Label(3)), (MixtureOfGaussians(2), None)]],
+    *[(system, MixtureOfLogistics(4, 2), condition) for system in IMAGE_SYSTEMS for condition in [
+        None, Label(3), Image((2, 3, 1), levels=5)]]])
 def test_of_an_image_in_colour_step_gives_the_parameters_of_the_parallel_form(system, output, condition):
     model = make(system, (3, 4, 3), output=output, condition=condition)
     x, values = some_events(model, 2), some_condition(condition, (2,))
@@ -40,7 +46,7 @@ def test_of_an_image_in_colour_step_gives_the_parameters_of_the_parallel_form(sy
 
 @every_image_system
 def test_probabilities_of_images_in_colour_sum_to_one(system):
-    model = make(system, (2, 2, 3), condition=Image((1, 1, 1), levels=4))
+    model = make(system, (2, 2, 3), condition=Image((1, 1, 1), levels=4), output=MixtureOfLogistics(2, 3))
     events = every_event((2, 2, 3), 2)
     total = sum(np.sum(model.distribution([[[2]]]).prob(part)) for part in np.split(events, 4))
     assert total == pytest.approx(1, abs=1e-5)
@@ -48,7 +54,7 @@ def test_probabilities_of_images_in_colour_sum_to_one(system):
 
 @every_image_system
 def test_green_sees_red_and_blue_sees_both(system):
-    model = make(system, (2, 2, 3))
+    model = positive(make(system, (2, 2, 3), output=MixtureOfLogistics(4, 2)))
     for channel in range(3):
         np.testing.assert_array_equal(seen(model, 1, 0, channel).ravel(), np.arange(12) < 6 + channel)
 
@@ -56,9 +62,7 @@ def test_green_sees_red_and_blue_sees_both(system):
 # Fields of view -------------------------------------------------------------------------------------------------------
 
 def seen(model, row, column, channel=0):
-    """Which sites the parameters at one site depend on, by gradient, with positive weights so that none cancel."""
-    for variable in model.trainable_variables:
-        variable.assign(np.full(variable.shape, 0.1) if variable.shape.rank > 1 else np.zeros(variable.shape))
+    """Which sites the parameters at one site depend on, by gradient."""
     x = tf.random.stateless_uniform((1, *model.event_shape), [0, 1])
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -66,18 +70,28 @@ def seen(model, row, column, channel=0):
     return tape.gradient(parameters, x).numpy()[0] != 0
 
 
+def positive(model):
+    """Positive weights, with which no ReLU is off and no gradients cancel."""
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 0.1) if len(variable.shape) > 1 else np.zeros(variable.shape))
+    return model
+
+
 def pixels_before(height, width, row, column):
     return np.arange(height * width).reshape(height, width, 1) < row * width + column
 
 
-def test_gated_pixel_cnn_sees_exactly_the_pixels_before():
-    model = tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=6)
+@pytest.mark.parametrize('make_model', [
+    lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=6)),
+    lambda: tfdgm.PixelCNNPlusPlus((9, 9, 1), filters=4, blocks=2, dilations=(1, 2))])
+def test_without_a_blind_spot_a_model_sees_exactly_the_pixels_before(make_model):
+    model = make_model()
     for row, column in [(0, 0), (0, 8), (4, 0), (5, 4), (8, 8)]:
         np.testing.assert_array_equal(seen(model, row, column), pixels_before(9, 9, row, column))
 
 
 def test_pixel_cnn_sees_pixels_before_but_for_the_blind_spot_of_its_paper():
-    model = tfdgm.PixelCNN((9, 9, 1), filters=4, blocks=6)
+    model = positive(tfdgm.PixelCNN((9, 9, 1), filters=4, blocks=6))
     for row, column in [(0, 8), (4, 0), (5, 4), (8, 8)]:
         field, before = seen(model, row, column), pixels_before(9, 9, row, column)
         assert not np.any(field & ~before)
@@ -87,13 +101,36 @@ def test_pixel_cnn_sees_pixels_before_but_for_the_blind_spot_of_its_paper():
         np.testing.assert_array_equal(field, before & (columns - column <= (row - rows) + 2 * (rows < row)))
 
 
+def test_diagonal_bilstm_sees_every_pixel_before_but_the_end_of_the_row_above():
+    model = tfdgm.PixelRNN((9, 9, 1), cell='DiagonalBiLSTM', filters=4, blocks=1)
+    for row, column in [(0, 0), (0, 8), (4, 0), (4, 4), (5, 5), (8, 8)]:
+        wanted = pixels_before(9, 9, row, column)
+        if row > 0 and column < 5:
+            # No feature of that row sees its last pixel, and the first layer's three columns don't reach it.
+            wanted[row - 1, 8] = False
+        np.testing.assert_array_equal(seen(model, row, column), wanted)
+
+
+def test_row_lstm_sees_the_triangle_of_its_paper():
+    model = tfdgm.PixelRNN((9, 9, 1), cell='RowLSTM', filters=4, blocks=1)
+    for row, column in [(0, 8), (4, 0), (5, 4), (8, 8)]:
+        field, before = seen(model, row, column), pixels_before(9, 9, row, column)
+        rows, columns = np.indices((9, 9, 1))[:2]
+        # Its first layer sees three columns to either side, of the rows above; the gates one column to the left; the
+        # memory one column more for each row up.
+        up = row - rows
+        assert not np.any(field & ~before)
+        np.testing.assert_array_equal(
+            field, before & (columns >= column - 4 - up) & (columns <= column + 2 + up))
+
+
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (3, 5), (1, 3), (2, 2)])
 @pytest.mark.parametrize('kind', ['raster', 'left', 'rows'])
 @pytest.mark.parametrize('channels, parts', [(1, 1), (3, 2)])
-def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts):
-    layer = CausalConvolution(6, 12, size, kind, channels=channels, parts=parts, name='layer')
+def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts, dilation=1):
+    layer = CausalConvolution(6, 12, size, kind, channels=channels, parts=parts, dilation=dilation, name='layer')
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype('float32')
     wanted = Everywhere(x, None, False)(layer, x)
     caches = {'layer': layer.initial_cache(5, 2)}
@@ -109,6 +146,60 @@ def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts)
             view = Site(None, 0, None, caches, row, column)
             np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
             caches = view.caches
+
+
+@pytest.mark.parametrize('size, kind', [((2, 3), 'rows'), ((2, 2), 'left'), ((2, 3), 'raster')])
+def test_a_dilated_convolution_gives_the_same_in_every_view(size, kind):
+    test_a_convolution_gives_the_same_in_every_view(size, kind, 1, 1, dilation=2)
+
+
+@pytest.mark.parametrize('layer', [RowLSTM, DiagonalLSTM, ReverseDiagonalLSTM])
+def test_a_memory_gives_the_same_in_every_view(layer):
+    layer = layer(6, 4, 1, name='layer')
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype('float32')
+    wanted = Everywhere(x, None, False)(layer, x)
+    caches = {'layer': layer.initial_cache(5, 2)}
+    for row in range(4):
+        caches = {'layer': layer.new_row(caches['layer'])}
+        for column in range(5):
+            view = Site(None, 0, None, caches, row, column)
+            np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
+            caches = view.caches
+
+
+# Outputs --------------------------------------------------------------------------------------------------------------
+
+def test_logistic_mixture_is_the_formula_of_its_paper():
+    output = MixtureOfLogistics(256, 3)
+    parameters = np.random.default_rng(0).normal(size=(50, 9))
+    x = np.random.default_rng(1).integers(256, size=50)
+    x[:2] = 0, 255
+    logits, locations, log_scales = np.split(parameters, 3, axis=-1)
+    locations, scales = locations + np.array([-0.5, 0., 0.5]), np.exp(log_scales)
+    sigmoid, scaled = scipy.special.expit, (2 * x / 255 - 1)[:, None]
+    upper = np.where(x[:, None] == 255, 1, sigmoid((scaled + 1 / 255 - locations) / scales))
+    lower = np.where(x[:, None] == 0, 0, sigmoid((scaled - 1 / 255 - locations) / scales))
+    wanted = np.log(np.sum(scipy.special.softmax(logits, axis=-1) * (upper - lower), axis=-1))
+    given = output.distribution(tf.constant(parameters, tf.float32)).log_prob(x.astype('float32'))
+    np.testing.assert_allclose(given, wanted, rtol=2e-3)
+
+
+def test_pixels_of_pixel_cnn_pp_have_the_joint_density_of_its_paper():
+    model = tfdgm.PixelCNNPlusPlus((1, 1, 3), output=MixtureOfLogistics(6, 2), filters=4, blocks=1, dilations=(1,))
+    outputs = np.random.default_rng(0).normal(size=(1, model.num_outputs)).astype('float32')
+    logits, *rest = np.split(outputs[0], model.num_outputs // 2)
+    (red, green, blue), scales, (a, b, c) = rest[:3], rest[3:6], np.tanh(rest[6:])
+    x = every_event((3,), 6)
+    scaled = 2 * x / 5 - 1
+    locations = [red + 0 * scaled[:, :1], green + a * scaled[:, :1], blue + b * scaled[:, :1] + c * scaled[:, 1:2]]
+    log_probs = np.broadcast_to(np.log(scipy.special.softmax(logits)), (216, 2))
+    for channel in range(3):
+        parameters = np.concatenate(
+            [np.zeros([216, 2]), locations[channel], np.tile(scales[channel], (216, 1))], axis=-1).astype('float32')
+        log_probs = log_probs + model.output.components_of(parameters).log_prob(x[:, channel, None])
+    chain = model.log_prob_given(model.of_pixel(np.tile(outputs, (216, 1)), x), x)
+    np.testing.assert_allclose(chain, scipy.special.logsumexp(log_probs, axis=-1), atol=1e-4)
+    assert np.sum(np.exp(chain)) == pytest.approx(1, abs=1e-4)
 
 
 # Completion -----------------------------------------------------------------------------------------------------------

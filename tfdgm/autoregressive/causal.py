@@ -50,33 +50,37 @@ class CausalConvolution(CausalLayer):
         type: 'B', or 'A' for a layer that reads the image itself and must not see the site ('rows': the site's row).
         channels: how many channels an image has.
         parts: how many runs of groups come out, where a gate or a cell cuts its input into parts.
+        dilation: how many rows and columns lie from one that it sees to the next.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, inputs, filters, size=(1, 1), kind='raster', type='B', channels=1, parts=1, **kwargs):
+    def __init__(self, inputs, filters, size=(1, 1), kind='raster', type='B', channels=1, parts=1, dilation=1,
+                 **kwargs):
         super().__init__(**kwargs)
-        self.rows, self.columns = size
+        self.dilation = dilation
+        # What the kernel spans, of which it sees every `dilation`-th row and column.
+        self.rows, self.columns = (dilation * (length - 1) + 1 for length in size)
         self.kind, self.type = kind, type
         self.inputs, self.filters = inputs, filters
         self.right = 0 if kind == 'left' else self.columns // 2
         self.left = self.columns - 1 - self.right
         self.down = int(kind == 'rows' and type == 'A')
-        self.mask = self._mask(channels, parts)
+        self.mask = self._mask(size, channels, parts)
         self.kernel = self.add_weight(shape=(*size, inputs, filters), initializer='glorot_uniform', name='kernel')
         self.bias = self.add_weight(shape=(filters,), initializer='zeros', name='bias')
         self.built = True
 
-    def _mask(self, channels, parts):
-        mask = np.ones((self.rows, self.columns, self.inputs, self.filters), 'float32')
+    def _mask(self, size, channels, parts):
+        mask = np.ones((*size, self.inputs, self.filters), 'float32')
         if self.kind != 'rows':
-            mask[-1, self.left + 1:] = 0
+            centre = self.left // self.dilation
+            mask[-1, centre + 1:] = 0
             before = np.arange(self.inputs)[:, None] * channels // self.inputs
             after = np.tile(np.arange(self.filters // parts) * channels // (self.filters // parts), parts)
-            mask[-1, self.left] = before < after if self.type == 'A' else before <= after
+            mask[-1, centre] = before < after if self.type == 'A' else before <= after
         return mask
 
     def _weights(self):
-        # TensorFlow folds the product into nothing where the mask is all ones.
         kernel = self.kernel if self.mask.all() else self.kernel * self.mask
         return ops.cast(kernel, self.compute_dtype), ops.cast(self.bias, self.compute_dtype)
 
@@ -86,7 +90,7 @@ class CausalConvolution(CausalLayer):
             return ops.matmul(features, kernel[0, 0]) + bias
         padded = ops.pad(features, [[0, 0], [self.rows - 1 + self.down, 0], [self.left, self.right], [0, 0]])
         padded = padded[:, :-self.down] if self.down else padded
-        return ops.conv(padded, kernel, padding='valid') + bias
+        return ops.conv(padded, kernel, padding='valid', dilation_rate=self.dilation) + bias
 
     def initial_cache(self, width, batch_size):
         rows = self.rows - (self.kind == 'rows')
@@ -117,6 +121,7 @@ class CausalConvolution(CausalLayer):
             row: which row.
             column: which site in it, or None for all.
         """
+        image = ops.cast(image, self.compute_dtype)
         top = row + margin - (self.rows - 1) - self.down
         if column is not None:
             return self._of_window(image, top, column + margin - self.left)
@@ -125,15 +130,17 @@ class CausalConvolution(CausalLayer):
 
     def _of_window(self, values, top, left):
         window = ops.slice(values, (top, left, 0, 0), (self.rows, self.columns, -1, self.inputs))
+        window = window[::self.dilation, ::self.dilation]
         kernel, bias = self._weights()
-        size = self.rows * self.columns * self.inputs
+        size = window.shape[0] * window.shape[1] * self.inputs
         window = ops.reshape(ops.transpose(window, (2, 0, 1, 3)), (-1, size))
         return ops.matmul(window, ops.reshape(kernel, (size, self.filters))) + bias
 
     def _of_rows(self, rows):
         kernel, bias = self._weights()
         width = rows.shape[1] - self.left - self.right
-        windows = ops.stack([rows[:, start:start + width] for start in range(self.columns)])
+        starts = range(0, self.columns, self.dilation)
+        windows = ops.stack([rows[::self.dilation, start:start + width] for start in starts])
         return ops.einsum('krwbi,rkio->wbo', windows, kernel) + bias
 
 

@@ -97,14 +97,20 @@ class ImageModel(AutoregressiveModel):
     def parameters(self, x, condition=None, training=False):
         image = ops.cast(self.output.scale(ops.convert_to_tensor(x)), self.compute_dtype)
         view = Everywhere(image, self.condition_map(condition), training)
-        parameters = ops.cast(self.sites(view, self.rows(view)), 'float32')
-        return ops.reshape(parameters, (-1, *self.event_shape, self.output.num_parameters))
+        outputs = ops.cast(self.sites(view, self.rows(view)), 'float32')
+        return self.of_pixel(outputs, ops.cast(x, 'float32'))
+
+    def of_pixel(self, outputs, values):
+        """The sites' parameters `[…, channels, num_parameters]` from the network's outputs at a pixel, `[…, n]`.
+
+        `values` are the pixel's own, `[…, channels]`: a channel's parameters may depend on earlier channels.
+        """
+        return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.channels, self.output.num_parameters))
 
     def initial_state(self, batch_size, condition=None, seed=None):
         height, width, channels = self.event_shape
         state = {
-            'image': ops.zeros(
-                (height + self.margin, width + 2 * self.margin, batch_size, channels), self.compute_dtype),
+            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels)),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
             state['condition'] = self.condition_map(condition)
@@ -130,6 +136,7 @@ class ImageModel(AutoregressiveModel):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = position // self.row_length, position % self.row_length // self.channels
         view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
-        parameters = self.sites(view, tree.map_structure(lambda features: features[column], state['rows']))
-        parameters = ops.reshape(parameters, (-1, self.channels, self.output.num_parameters))
+        outputs = self.sites(view, tree.map_structure(lambda features: features[column], state['rows']))
+        pixel = image[row + self.margin, column + self.margin]
+        parameters = self.of_pixel(ops.cast(outputs, 'float32'), self.output.unscale(pixel))
         return parameters[:, position % self.channels], {**state, 'image': image, 'caches': view.caches}

@@ -1,0 +1,250 @@
+"""PixelRNN: long short-term memories that run over an image row by row, or along its diagonals."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks
+from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer
+from tfdgm.autoregressive.images import ImageModel
+from tfdgm.autoregressive.layers import ConditionProjection
+
+
+def memory(gates, cell):
+    """One step of an LSTM from its gates `[…, 4 * filters]`: the hidden state and the cell."""
+    output, forget, accept, content = ops.split(gates, 4, axis=-1)
+    cell = ops.sigmoid(forget) * cell + ops.sigmoid(accept) * ops.tanh(content)
+    return ops.sigmoid(output) * ops.tanh(cell), cell
+
+
+class RowLSTM(CausalLayer):
+    """An LSTM that goes from row to row, all sites of a row at once.
+
+    A site's gates see the features at and left of it, and three hidden states of the row above: the field of view is a
+    triangle above the site.
+
+    Args:
+        inputs: how many features come in.
+        filters: how many hidden states a site has.
+        channels: how many channels an image has.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, inputs, filters, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.to_gates = CausalConvolution(
+            inputs, 4 * filters, (1, 2), 'left', channels=channels, parts=4, name='to_gates', dtype=self.dtype_policy)
+        self.recurrent_kernel = self.add_weight(
+            shape=(3 * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
+        self.built = True
+
+    def _from_above(self, hidden):
+        """`[width, batch, filters]` of a row -> what it adds to the gates of the row below."""
+        width = hidden.shape[0]
+        padded = ops.pad(hidden, [[1, 1], [0, 0], [0, 0]])
+        neighbours = ops.concatenate([padded[start:start + width] for start in range(3)], axis=-1)
+        return ops.matmul(neighbours, ops.cast(self.recurrent_kernel, self.compute_dtype))
+
+    def call(self, features):
+        gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
+        zeros = ops.zeros_like(gates[0, ..., :self.filters])
+        # keras.ops.scan wants one output a step on TensorFlow; this keeps hidden states and cells.
+        hidden, _ = tf.scan(lambda state, gates: memory(gates + self._from_above(state[0]), state[1]), gates,
+                            (zeros, zeros))
+        return ops.transpose(hidden, (2, 0, 1, 3))
+
+    def initial_cache(self, width, batch_size):
+        zeros = ops.zeros((width, batch_size, self.filters), self.compute_dtype)
+        gates = ops.zeros((width, batch_size, 4 * self.filters), self.compute_dtype)
+        return {'input': self.to_gates.initial_cache(width, batch_size), 'from_above': gates, 'cell_above': zeros,
+                'hidden': zeros, 'cell': zeros}
+
+    def new_row(self, cache):
+        return {**cache, 'input': self.to_gates.new_row(cache['input']),
+                'from_above': self._from_above(cache['hidden']), 'cell_above': cache['cell']}
+
+    def at_site(self, cache, features, column):
+        gates, inputs = self.to_gates.at_site(cache['input'], features, column)
+        hidden, cell = memory(gates + cache['from_above'][column], cache['cell_above'][column])
+        return hidden, {**cache, 'input': inputs,
+                        'hidden': ops.slice_update(cache['hidden'], (column, 0, 0), hidden[None]),
+                        'cell': ops.slice_update(cache['cell'], (column, 0, 0), cell[None])}
+
+
+class DiagonalLSTM(CausalLayer):
+    """An LSTM that goes along the diagonals of an image: a site sees the one beside it and the one above.
+
+    In the parallel form each row is shifted by one site more than the row above, so that diagonals become columns.
+
+    Args:
+        inputs: how many features come in.
+        filters: how many hidden states a site has.
+        channels: how many channels an image has.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, inputs, filters, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.to_gates = CausalConvolution(
+            inputs, 4 * filters, channels=channels, parts=4, name='to_gates', dtype=self.dtype_policy)
+        self.recurrent_kernel = self.add_weight(
+            shape=(2 * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
+        self.built = True
+
+    def _recurrent(self, above, beside):
+        states = ops.concatenate([above, beside], axis=-1)
+        return ops.matmul(states, ops.cast(self.recurrent_kernel, self.compute_dtype))
+
+    def call(self, features):
+        height, width = features.shape[1:3]
+        diagonals = ops.transpose(skew(self.to_gates(features)), (2, 0, 1, 3))
+        # Beside the image, states are zero.
+        inside = skew(np.ones((1, height, width, 1))).transpose(2, 0, 1, 3)
+        zeros = ops.zeros_like(diagonals[0, ..., :self.filters])
+
+        def step(state, inputs):
+            (hidden, cell), (gates, inside) = state, inputs
+            above = ops.pad(hidden, [[0, 0], [1, 0], [0, 0]])[:, :-1]
+            hidden, cell = memory(gates + self._recurrent(above, hidden), cell)
+            return hidden * inside, cell * inside
+
+        hidden, _ = tf.scan(step, (diagonals, ops.cast(inside, diagonals.dtype)), (zeros, zeros))
+        return unskew(ops.transpose(hidden, (1, 2, 0, 3)), width)
+
+    def initial_cache(self, width, batch_size):
+        # With a column of zeros at the left, where no site is.
+        zeros = ops.zeros((1 + width, batch_size, self.filters), self.compute_dtype)
+        return {'above': zeros, 'hidden': zeros, 'cell': zeros}
+
+    def new_row(self, cache):
+        return {**cache, 'above': cache['hidden']}
+
+    def at_site(self, cache, features, column):
+        gates = self.to_gates(features) + self._recurrent(cache['above'][column + 1], cache['hidden'][column])
+        hidden, cell = memory(gates, cache['cell'][column])
+        return hidden, {**cache, 'hidden': ops.slice_update(cache['hidden'], (column + 1, 0, 0), hidden[None]),
+                        'cell': ops.slice_update(cache['cell'], (column + 1, 0, 0), cell[None])}
+
+
+class ReverseDiagonalLSTM(DiagonalLSTM):
+    """The same from right to left, one row lower: a site gets the state of the site above, and so sees no later one."""
+
+    def call(self, features):
+        hidden = ops.flip(super().call(ops.flip(features, axis=2)), axis=2)
+        return ops.pad(hidden, [[0, 0], [1, 0], [0, 0], [0, 0]])[:, :-1]
+
+    def initial_cache(self, width, batch_size):
+        return {'row': ops.zeros((width, batch_size, self.filters), self.compute_dtype),
+                'gates': ops.zeros((width, batch_size, 4 * self.filters), self.compute_dtype),
+                'begun': ops.zeros((), self.compute_dtype)}
+
+    def new_row(self, cache):
+        # The row above is known now: run over it from its right end. Above the first row, there is none.
+        zeros = ops.zeros_like(cache['row'][0])
+
+        def step(state, inputs):
+            gates, above = inputs
+            return memory(gates + self._recurrent(above, state[0]), state[1])
+
+        hidden, _ = tf.scan(step, (cache['gates'], cache['row']), (zeros, zeros), reverse=True)
+        return {**cache, 'row': hidden * cache['begun'], 'begun': ops.ones_like(cache['begun'])}
+
+    def at_site(self, cache, features, column):
+        gates = ops.slice_update(cache['gates'], (column, 0, 0), self.to_gates(features)[None])
+        return cache['row'][column], {**cache, 'gates': gates}
+
+
+def skew(features):
+    """Shifts each row by one site more than the row above: `[b, height, width, f]` -> `[b, height, width+height-1, f]`.
+    """
+    library = np if isinstance(features, np.ndarray) else ops
+    height, width, filters = features.shape[1:]
+    features = library.pad(features, [[0, 0], [0, 0], [0, height], [0, 0]])
+    features = library.reshape(features, (-1, height * (width + height), filters))
+    return library.reshape(features[:, :height * (width + height - 1)], (-1, height, width + height - 1, filters))
+
+
+def unskew(features, width):
+    """The inverse of `skew`."""
+    height, filters = features.shape[1], features.shape[-1]
+    features = ops.reshape(features, (-1, height * (width + height - 1), filters))
+    features = ops.pad(features, [[0, 0], [0, height], [0, 0]])
+    return ops.reshape(features, (-1, height, width + height, filters))[:, :, :width]
+
+
+CELLS = {'RowLSTM': [RowLSTM], 'DiagonalBiLSTM': [DiagonalLSTM, ReverseDiagonalLSTM]}
+
+
+class RecurrentBlock(keras.layers.Layer):
+    """Features `[…, 2 * filters]` through recurrent layers, whose sum is widened and added to them."""
+
+    def __init__(self, cells, filters, condition_features, channels, **kwargs):
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        self.recurrent = [cell(2 * filters, filters, channels, name=f'{self.name}_{index}', dtype=dtype)
+                          for index, cell in enumerate(cells)]
+        self.condition = ConditionProjection(condition_features, filters, dtype=dtype)
+        self.widen = CausalConvolution(filters, 2 * filters, channels=channels, name=f'{self.name}_widen', dtype=dtype)
+        self.built = True
+
+    def call(self, features, view):
+        hidden = self.condition(sum(view(layer, features) for layer in self.recurrent), view=view)
+        return features + self.widen(hidden)
+
+
+@register_keras_serializable('tfdgm')
+class PixelRNN(ImageModel):
+    """Residual layers of long short-term memories over the image.
+
+    With 'RowLSTM' cells a site sees a triangle above it; with 'DiagonalBiLSTM', which runs along the diagonals from
+    both sides, every pixel before (but the last one of the row above, where that is more than three columns away).
+
+    Source: A. van den Oord, N. Kalchbrenner and K. Kavukcuoglu, "Pixel recurrent neural networks", 2016
+    (https://arxiv.org/abs/1601.06759).
+
+    >>> import tfdgm
+    >>> model = tfdgm.PixelRNN(event_shape=(8, 8, 1), cell='DiagonalBiLSTM', filters=8, blocks=1)
+    >>> model.distribution().sample(2, seed=0).shape
+    TensorShape([2, 8, 8, 1])
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on; it adds to the hidden states of every layer.
+        cell: 'RowLSTM' or 'DiagonalBiLSTM'.
+        filters: h of the paper: cells have h hidden states a site, and there are 2h features between them.
+        blocks: how many recurrent layers.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if there is no such cell, or the events are no images.
+    """
+
+    def __init__(self, event_shape, *, output=None, condition=None, cell='RowLSTM', filters=16, blocks=3, **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        if cell not in CELLS:
+            raise ValueError(f'cell of PixelRNN must be one of {", ".join(CELLS)}, got {cell!r}.')
+        self.cell = cell
+        self.filters = checks.whole(filters, 'filters of PixelRNN')
+        self.blocks = checks.whole(blocks, 'blocks of PixelRNN')
+        shared = {'channels': self.channels, 'dtype': self.dtype_policy}
+        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
+        self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, name=f'block_{index}',
+                                     **shared) for index in range(blocks)]
+        self.penultimate = CausalConvolution(2 * filters, 2 * filters, name='penultimate', **shared)
+        self.last = CausalConvolution(2 * filters, self.channels * self.output.num_parameters, name='last', **shared)
+        self.built = True
+
+    @property
+    def causal_layers(self):
+        return [layer for block in self.stack for layer in block.recurrent]
+
+    def sites(self, view, rows):
+        features = view(self.first)
+        for block in self.stack:
+            features = block(features, view=view)
+        return self.last(ops.relu(self.penultimate(ops.relu(features))))
