@@ -92,6 +92,7 @@ def save_weights(model, folder, config: dict) -> dict:
     path = pathlib.Path(folder) / WEIGHTS
     unfinished = path.with_name('unfinished.weights.h5')
     bare.save_weights(unfinished)
+    compress(unfinished)
     os.replace(unfinished, path)
     return {**config, 'weights_sha256': sha256(path)}
 
@@ -128,6 +129,24 @@ def load(folder):
         raise WeightsError(f'The weights in {path} do not fit the model in {folder / CONFIG}: {error}') from error
     model.compile('adam')
     return model
+
+
+def compress(path):
+    """Compresses the arrays of an HDF5 file, without loss."""
+    compressed = pathlib.Path(path).with_suffix('.compressed')
+    with h5py.File(path) as source, h5py.File(compressed, 'w') as target:
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset) and item.size > 1:
+                kept = target.create_dataset(name, data=item[()], compression='gzip', shuffle=True)
+            elif isinstance(item, h5py.Dataset):
+                kept = target.create_dataset(name, data=item[()])
+            else:
+                kept = target.require_group(name)
+            kept.attrs.update(item.attrs)
+
+        target.attrs.update(source.attrs)
+        source.visititems(copy)
+    os.replace(compressed, path)
 
 
 def count_arrays(path) -> int:

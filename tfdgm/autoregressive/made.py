@@ -13,6 +13,21 @@ from tfdgm.autoregressive.layers import ConditionBias
 from tfdgm.autoregressive.model import AutoregressiveModel
 
 
+class Reachable(keras.initializers.GlorotUniform):
+    """Glorot's initial weights where some mask lets them count, and zeros elsewhere: there they stay, and are small when
+    compressed. Takes the degrees of inputs and outputs, `[masks, units]` each."""
+
+    def __init__(self, input_degrees, output_degrees, strict=False):
+        super().__init__()
+        compare = np.less if strict else np.less_equal
+        self.reachable = np.zeros((input_degrees.shape[1], output_degrees.shape[1]), bool)
+        for rows, columns in zip(input_degrees, output_degrees):
+            self.reachable |= compare(rows[:, None], columns[None])
+
+    def __call__(self, shape, dtype=None):
+        return ops.where(self.reachable, super().__call__(shape, dtype), 0.)
+
+
 @register_keras_serializable('tfdgm')
 class MADE(AutoregressiveModel):
     """A fully connected network whose masked weights let each site see only the earlier ones.
@@ -66,15 +81,20 @@ class MADE(AutoregressiveModel):
         self._mask_draws = keras.random.SeedGenerator(seed)
         self._degrees = [self._layer_degrees(units) for units in self.hidden_units]
         sites, size = self.num_sites, self.output.num_parameters
+        positions = np.argsort(self.visited_sites, axis=1)
+        outputs = np.repeat(positions, size, axis=1)
+        degrees = [positions, *self._degrees]
         self.kernels, self.biases, self.condition_biases = [], [], []
-        for layer, (inputs, units) in enumerate(zip((sites, *self.hidden_units), self.hidden_units)):
+        for layer, units in enumerate(self.hidden_units):
             self.kernels.append(self.add_weight(
-                shape=(inputs, units), initializer='glorot_uniform', name=f'kernel_{layer}'))
+                shape=(degrees[layer].shape[1], units), name=f'kernel_{layer}',
+                initializer=Reachable(degrees[layer], degrees[layer + 1])))
             self.biases.append(self.add_weight(shape=(units,), initializer='zeros', name=f'bias_{layer}'))
             self.condition_biases.append(ConditionBias(
                 condition, (units,), dtype=self.dtype_policy, name=f'condition_bias_{layer}'))
         self.output_kernel = self.add_weight(
-            shape=(self.hidden_units[-1], sites * size), initializer='glorot_uniform', name='output_kernel')
+            shape=(self.hidden_units[-1], sites * size), name='output_kernel',
+            initializer=Reachable(degrees[-1], outputs, strict=True))
         self.direct_kernel = self.add_weight(
             shape=(sites, sites * size), initializer='zeros', name='direct_kernel') if direct_connections else None
         self.output_bias = self.add_weight(shape=(sites * size,), initializer='zeros', name='output_bias')
