@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
+import numpy as np
 
 import tfdgm
 import zoo
@@ -48,6 +49,16 @@ def digits_samples(path):
     figure.savefig(path, dpi=90)
 
 
+def completion(path):
+    """Five test digits, and seven completions of the upper half of each."""
+    digits = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', binarization='threshold').take(5))
+    upper_half = np.arange(8)[:, None, None] < 4
+    completed = zoo.load('nade_digits').distribution().sample((7, 5), seed=0, observed=digits, mask=upper_half)
+    columns = np.concatenate([digits[None], completed]).swapaxes(0, 1).reshape(-1, 8, 8, 1)
+    tfdgm.pictures.save_grid(path, columns, columns=8)
+
+
 if __name__ == '__main__':
     IMAGES.mkdir(exist_ok=True)
     digits_samples(IMAGES / 'digits_samples.png')
+    completion(IMAGES / 'completion.png')

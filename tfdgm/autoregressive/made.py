@@ -14,8 +14,11 @@ from tfdgm.autoregressive.model import AutoregressiveModel
 
 
 class Reachable(keras.initializers.GlorotUniform):
-    """Glorot's initial weights where some mask lets them count, and zeros elsewhere: there they stay, and are small when
-    compressed. Takes the degrees of inputs and outputs, `[masks, units]` each."""
+    """Glorot's initial weights where some mask lets them count, and zeros elsewhere.
+
+    There they stay zero, and take no room in a compressed file. It takes the degrees of a layer's inputs and outputs,
+    `[masks, units]` each.
+    """
 
     def __init__(self, input_degrees, output_degrees, strict=False):
         super().__init__()
