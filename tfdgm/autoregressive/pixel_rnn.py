@@ -19,6 +19,16 @@ def memory(gates, cell):
     return ops.sigmoid(output) * ops.tanh(cell), cell
 
 
+def product(features, kernel):
+    """`[…, n]` times `[n, m]`.
+
+    In half precision `ops.matmul` makes something of more than two axes that XLA can't differentiate inside a loop.
+    """
+    shape = (*ops.shape(features)[:-1], kernel.shape[1])
+    flat = ops.reshape(features, (-1, kernel.shape[0]))
+    return ops.reshape(ops.matmul(flat, ops.cast(kernel, features.dtype)), shape)
+
+
 class RowLSTM(CausalLayer):
     """An LSTM that goes from row to row, all sites of a row at once.
 
@@ -46,7 +56,7 @@ class RowLSTM(CausalLayer):
         width = hidden.shape[0]
         padded = ops.pad(hidden, [[1, 1], [0, 0], [0, 0]])
         neighbours = ops.concatenate([padded[start:start + width] for start in range(3)], axis=-1)
-        return ops.matmul(neighbours, ops.cast(self.recurrent_kernel, self.compute_dtype))
+        return product(neighbours, self.recurrent_kernel)
 
     def call(self, features):
         gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
@@ -96,8 +106,7 @@ class DiagonalLSTM(CausalLayer):
         self.built = True
 
     def _recurrent(self, above, beside):
-        states = ops.concatenate([above, beside], axis=-1)
-        return ops.matmul(states, ops.cast(self.recurrent_kernel, self.compute_dtype))
+        return product(ops.concatenate([above, beside], axis=-1), self.recurrent_kernel)
 
     def call(self, features):
         height, width = features.shape[1:3]
