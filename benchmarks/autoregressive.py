@@ -10,12 +10,8 @@ one sixteenth of the sites, all of which cost them the same, and their time is m
 
 import argparse
 import os
-import pathlib
-import re
-import statistics
 import subprocess
 import sys
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -24,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
+from measure import naive_sampler, peak_memory, seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -57,36 +54,6 @@ def unmasked_network():
     return model
 
 
-def seconds(*functions, repeats):
-    """Median time of each function; they take turns, so that all see the same machine."""
-    for function in functions:
-        function()
-    times = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, own in zip(functions, times):
-            start = time.perf_counter()
-            function()
-            own.append(time.perf_counter() - start)
-    return [statistics.median(own) for own in times]
-
-
-def naive_sampler(model, batch_size):
-    """Draws with one full pass for each site, all compiled by XLA."""
-    @tf.function(jit_compile=True)
-    def sample(seed):
-        uniforms = tfdgm.random.uniforms((SITES, batch_size), seed)
-
-        def visit(position, x):
-            logits = tf.reshape(model.parameters(tf.reshape(x, (-1, *EVENT_SHAPE))), (batch_size, SITES))
-            value = tf.cast(uniforms[position] < tf.sigmoid(logits[:, position]), tf.float32)
-            return position + 1, x + value[:, None] * tf.one_hot(position, SITES)
-
-        start = 0, tf.zeros((batch_size, SITES))
-        return tf.while_loop(lambda position, _: position < SITES // SHARE, visit, start)[1]
-
-    return sample
-
-
 def tfp_autoregressive(model, x0):
     """TFP's autoregressive distribution around the model's network."""
     def conditionals(x):
@@ -111,7 +78,7 @@ def measure(name, model, batch_size, repeats, add):
     log_prob, sample = seconds(
         lambda: dist.log_prob(x).numpy(), lambda: dist.sample(batch_size, seed=0).numpy(), repeats=repeats)
     train, rival_train = seconds(training_step(model, x), training_step(rival, x), repeats=2 * repeats)
-    naive = naive_sampler(model, batch_size)
+    naive = naive_sampler(model, batch_size, SHARE)
     naive_time, = seconds(lambda: naive(tf.constant([0, 0])).numpy(), repeats=1)
     tfp_dist = tfp_autoregressive(model, tf.zeros((batch_size, SITES)))
     tfp_sample = tf.function(lambda: tfp_dist.sample(seed=[0, 0]), jit_compile=True)
@@ -125,11 +92,6 @@ def measure(name, model, batch_size, repeats, add):
     add(name, 'training step', train, f'{rival_train / train:.2f} x as fast as {rival_name}' if name == 'NADE-500'
         else f'{train / rival_train:.2f} x {rival_name}')
     add(name, f'training step, {rival_name}', rival_train, '')
-
-
-def peak_memory():
-    """The most memory that this process has had, in MiB (getrusage would count the process that started it)."""
-    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 2**10
 
 
 def training_memory(batch_size):

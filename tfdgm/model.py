@@ -1,5 +1,6 @@
 """GenerativeModel: what every system of the library is."""
 
+import functools
 import inspect
 
 import keras
@@ -114,10 +115,12 @@ class GenerativeModel(keras.Model):
             jit_compile: whether XLA compiles it, for each shape anew; by default as `compile` was told.
         """
         functions = self.__dict__.setdefault('_compiled_methods', {})
-        key = method.__name__, self.jit_compile if jit_compile is None else jit_compile
+        jit_compile = self.jit_compile if jit_compile is None else jit_compile
+        key = method.__name__, jit_compile, *(value for value in args if isinstance(value, int))
         if key not in functions:
+            # TensorFlow counts calls by the code of a method, of all models together, and warns of too many traces.
             functions[key] = tf.function(
-                method, jit_compile=key[1], reduce_retracing=not key[1], autograph=False)
+                functools.partial(method), jit_compile=jit_compile, reduce_retracing=not jit_compile, autograph=False)
         return functions[key](*args)
 
     def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):

@@ -1,0 +1,47 @@
+"""What the benchmarks share: time and memory."""
+
+import pathlib
+import re
+import statistics
+import time
+
+import tensorflow as tf
+
+import tfdgm
+
+
+def seconds(*functions, repeats):
+    """Median time of each function; they take turns, so that all see the same machine."""
+    for function in functions:
+        function()
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, own in zip(functions, times):
+            start = time.perf_counter()
+            function()
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in times]
+
+
+def peak_memory():
+    """The most memory that this process has had, in MiB (getrusage would count the process that started it)."""
+    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 2**10
+
+
+def naive_sampler(model, batch_size, share):
+    """Draws the first sites of binary events, one of `share`, with a full pass for each, all compiled by XLA."""
+    sites = model.num_sites
+
+    @tf.function(jit_compile=True)
+    def sample(seed):
+        uniforms = tfdgm.random.uniforms((sites, batch_size), seed)
+
+        def visit(position, x):
+            logits = tf.reshape(model.parameters(tf.reshape(x, (-1, *model.event_shape))), (batch_size, sites))
+            value = tf.cast(uniforms[position] < tf.sigmoid(logits[:, position]), tf.float32)
+            return position + 1, x + value[:, None] * tf.one_hot(position, sites)
+
+        start = 0, tf.zeros((batch_size, sites))
+        return tf.while_loop(lambda position, _: position < sites // share, visit, start)[1]
+
+    return sample
