@@ -9,7 +9,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import ConditionBias
+from tfdgm.autoregressive.layers import ConditionBias, Dropout
 from tfdgm.autoregressive.model import AutoregressiveModel
 
 
@@ -80,8 +80,8 @@ class MADE(AutoregressiveModel):
         self.direct_connections = direct_connections
         self.dropout = dropout
         self._activate = keras.activations.get(activation)
-        self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy, name='dropout')
-        self._mask_draws = keras.random.SeedGenerator(seed)
+        self._dropout = Dropout(dropout, seed=self.seed, dtype=self.dtype_policy, name='dropout')
+        self._mask_draws = keras.random.SeedGenerator(self.seed)
         self._degrees = [self._layer_degrees(units) for units in self.hidden_units]
         sites, size = self.num_sites, self.output.num_parameters
         positions = np.argsort(self.visited_sites, axis=1)

@@ -7,7 +7,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution
 from tfdgm.autoregressive.images import ImageModel
-from tfdgm.autoregressive.layers import ConditionProjection, dense
+from tfdgm.autoregressive.layers import ConditionProjection, Dropout, dense
 from tfdgm.outputs import MixtureOfLogistics
 
 
@@ -36,7 +36,7 @@ class GatedResidual(keras.layers.Layer):
         self.enter = CausalConvolution(
             2 * filters, filters, size, kind, dilation=dilation, name=f'{self.name}_enter', dtype=dtype)
         self.beside = dense(2 * beside, filters, 'beside', dtype) if beside else None
-        self.dropout = keras.layers.Dropout(dropout, seed=0, dtype=dtype)
+        self.dropout = Dropout(dropout, dtype=dtype)
         self.leave = CausalConvolution(
             2 * filters, 2 * filters, size, kind, dilation=dilation, name=f'{self.name}_leave', dtype=dtype)
         self.condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
