@@ -49,6 +49,17 @@ def digits_samples(path):
     figure.savefig(path, dpi=90)
 
 
+def binarized_mnist_samples(path):
+    """100 samples of each model of binarized MNIST, side by side."""
+    names = [name for name in zoo.names() if name.endswith('_binarized_mnist')]
+    figure, axes = plt.subplots(1, len(names), figsize=(4.5 * len(names), 4.8), layout='constrained', squeeze=False)
+    for axis, name in zip(axes.flat, names):
+        axis.set_axis_off()
+        axis.imshow(tfdgm.pictures.grid(zoo.load(name).distribution().sample(100, seed=0), gap=4))
+        axis.set_title(name)
+    figure.savefig(path, dpi=90)
+
+
 def completion(path):
     """Five test digits, and seven completions of the upper half of each."""
     digits = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', binarization='threshold').take(5))
@@ -61,4 +72,5 @@ def completion(path):
 if __name__ == '__main__':
     IMAGES.mkdir(exist_ok=True)
     digits_samples(IMAGES / 'digits_samples.png')
+    binarized_mnist_samples(IMAGES / 'binarized_mnist_samples.png')
     completion(IMAGES / 'completion.png')

@@ -19,21 +19,8 @@ def memory(gates, cell):
     return ops.sigmoid(output) * ops.tanh(cell), cell
 
 
-def product(features, kernel):
-    """`[…, n]` times `[n, m]`.
-
-    In half precision `ops.matmul` makes something of more than two axes that XLA can't differentiate inside a loop.
-    """
-    shape = (*ops.shape(features)[:-1], kernel.shape[1])
-    flat = ops.reshape(features, (-1, kernel.shape[0]))
-    return ops.reshape(ops.matmul(flat, ops.cast(kernel, features.dtype)), shape)
-
-
-class RowLSTM(CausalLayer):
-    """An LSTM that goes from row to row, all sites of a row at once.
-
-    A site's gates see the features at and left of it, and three hidden states of the row above: the field of view is a
-    triangle above the site.
+class ImageLSTM(CausalLayer):
+    """What the memories below have in common: gates that see the features and hidden states nearby.
 
     Args:
         inputs: how many features come in.
@@ -42,21 +29,44 @@ class RowLSTM(CausalLayer):
         **kwargs: `name` and `dtype`.
     """
 
+    # How many columns of features the gates see, up to the site's own, and the hidden states of how many sites.
+    columns = 1
+    neighbours = 2
+
     def __init__(self, inputs, filters, channels, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.to_gates = CausalConvolution(
-            inputs, 4 * filters, (1, 2), 'left', channels=channels, parts=4, name='to_gates', dtype=self.dtype_policy)
+            inputs, 4 * filters, (1, self.columns), 'left', channels=channels, parts=4, name='to_gates',
+            dtype=self.dtype_policy)
         self.recurrent_kernel = self.add_weight(
-            shape=(3 * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
+            shape=(self.neighbours * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
         self.built = True
+
+    def recurrent(self, *states):
+        """What the neighbours' hidden states, `[…, filters]` each, add to the gates: `[…, 4 * filters]`."""
+        states = ops.concatenate(states, axis=-1)
+        # Flat, for in half precision `ops.matmul` makes something of more axes that XLA can't differentiate in a loop.
+        flat = ops.reshape(states, (-1, states.shape[-1]))
+        gates = ops.matmul(flat, ops.cast(self.recurrent_kernel, states.dtype))
+        return ops.reshape(gates, (*ops.shape(states)[:-1], 4 * self.filters))
+
+
+class RowLSTM(ImageLSTM):
+    """An LSTM that goes from row to row, all sites of a row at once.
+
+    A site's gates see the features at and left of it, and three hidden states of the row above: the field of view is a
+    triangle above the site.
+    """
+
+    columns = 2
+    neighbours = 3
 
     def _from_above(self, hidden):
         """`[width, batch, filters]` of a row -> what it adds to the gates of the row below."""
         width = hidden.shape[0]
         padded = ops.pad(hidden, [[1, 1], [0, 0], [0, 0]])
-        neighbours = ops.concatenate([padded[start:start + width] for start in range(3)], axis=-1)
-        return product(neighbours, self.recurrent_kernel)
+        return self.recurrent(*(padded[start:start + width] for start in range(self.neighbours)))
 
     def call(self, features):
         gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
@@ -84,29 +94,11 @@ class RowLSTM(CausalLayer):
                         'cell': ops.slice_update(cache['cell'], (column, 0, 0), cell[None])}
 
 
-class DiagonalLSTM(CausalLayer):
+class DiagonalLSTM(ImageLSTM):
     """An LSTM that goes along the diagonals of an image: a site sees the one beside it and the one above.
 
     In the parallel form each row is shifted by one site more than the row above, so that diagonals become columns.
-
-    Args:
-        inputs: how many features come in.
-        filters: how many hidden states a site has.
-        channels: how many channels an image has.
-        **kwargs: `name` and `dtype`.
     """
-
-    def __init__(self, inputs, filters, channels, **kwargs):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.to_gates = CausalConvolution(
-            inputs, 4 * filters, channels=channels, parts=4, name='to_gates', dtype=self.dtype_policy)
-        self.recurrent_kernel = self.add_weight(
-            shape=(2 * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
-        self.built = True
-
-    def _recurrent(self, above, beside):
-        return product(ops.concatenate([above, beside], axis=-1), self.recurrent_kernel)
 
     def call(self, features):
         height, width = features.shape[1:3]
@@ -118,7 +110,7 @@ class DiagonalLSTM(CausalLayer):
         def step(state, inputs):
             (hidden, cell), (gates, inside) = state, inputs
             above = ops.pad(hidden, [[0, 0], [1, 0], [0, 0]])[:, :-1]
-            hidden, cell = memory(gates + self._recurrent(above, hidden), cell)
+            hidden, cell = memory(gates + self.recurrent(above, hidden), cell)
             return hidden * inside, cell * inside
 
         hidden, _ = tf.scan(step, (diagonals, ops.cast(inside, diagonals.dtype)), (zeros, zeros))
@@ -133,7 +125,7 @@ class DiagonalLSTM(CausalLayer):
         return {**cache, 'above': cache['hidden']}
 
     def at_site(self, cache, features, column):
-        gates = self.to_gates(features) + self._recurrent(cache['above'][column + 1], cache['hidden'][column])
+        gates = self.to_gates(features) + self.recurrent(cache['above'][column + 1], cache['hidden'][column])
         hidden, cell = memory(gates, cache['cell'][column])
         return hidden, {**cache, 'hidden': ops.slice_update(cache['hidden'], (column + 1, 0, 0), hidden[None]),
                         'cell': ops.slice_update(cache['cell'], (column + 1, 0, 0), cell[None])}
@@ -157,7 +149,7 @@ class ReverseDiagonalLSTM(DiagonalLSTM):
 
         def step(state, inputs):
             gates, above = inputs
-            return memory(gates + self._recurrent(above, state[0]), state[1])
+            return memory(gates + self.recurrent(above, state[0]), state[1])
 
         hidden, _ = tf.scan(step, (cache['gates'], cache['row']), (zeros, zeros), reverse=True)
         return {**cache, 'row': hidden * cache['begun'], 'begun': ops.ones_like(cache['begun'])}
