@@ -169,9 +169,10 @@ def evaluate(
             name: round(value, 5) for name, value in result.items()}}
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
-    table = Table(Column('model', no_wrap=True), 'data', 'split', 'nats', 'standard error', 'bits/dim', 'examples')
-    table.add_row(escape(folder.resolve().name), arguments['name'], split, f'{result["nll"]:.2f}',
-                  f'{result["standard_error"]:.2f}', f'{result["bits_per_dim"]:.4f}', f'{result["examples"]:,}')
+    title = f'{arguments["name"]}, {split}: {result["examples"]:,} examples'
+    table = Table(Column('model', no_wrap=True), 'nats', 'standard error', 'bits/dim', title=escape(title))
+    table.add_row(escape(folder.resolve().name), f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
+                  f'{result["bits_per_dim"]:.4f}')
     console.print(table)
 
 
