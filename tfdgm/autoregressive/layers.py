@@ -30,7 +30,7 @@ class ConditionBias(keras.layers.Layer):
 class Dropout(keras.layers.Layer):
     """Leaves a share of the features out in training, as `keras.layers.Dropout` does.
 
-    Keras leaves the random numbers' algorithm to the device. XLA's choice on a CPU takes 70 times as long as Philox,
+    Keras leaves the random numbers' algorithm to the device. XLA's choice on a CPU takes many times as long as Philox,
     and a step of training mostly waits for it.
     """
 

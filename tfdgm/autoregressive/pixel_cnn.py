@@ -33,8 +33,8 @@ class PixelCNN(ImageModel):
     """A deep stack of masked convolutions.
 
     One convolution of 7x7 sees the pixels before; residual blocks with convolutions of 3x3 see the features before and
-    at the site. Stacked masks leave a blind spot: of the row above, a convolution sees one column to the right, so
-    what lies further right than the rows that it is above is never seen.
+    at the site. They leave a blind spot: of the row above, a convolution of 3x3 sees one column to the right, and a
+    stack of them one column more for each row up; what lies further right is never seen.
 
     Source: A. van den Oord, N. Kalchbrenner and K. Kavukcuoglu, "Pixel recurrent neural networks", 2016
     (https://arxiv.org/abs/1601.06759).
