@@ -112,9 +112,32 @@ class Bernoulli(Output):
         return (x == 0) | (x == 1)
 
 
+class Quantised(Output):
+    """Base of the outputs whose values are whole numbers 0 … levels-1; a subclass has the field `levels`."""
+
+    @property
+    def num_indicators(self):
+        return self.levels - 1
+
+    def scale(self, x):
+        return x / (self.levels - 1)
+
+    def unscale(self, x):
+        return ops.round(x * (self.levels - 1))
+
+    def indicators(self, x):
+        return ops.cast(ops.expand_dims(x, -1) == ops.arange(1, self.levels, dtype=x.dtype), x.dtype)
+
+    def support(self):
+        return f'a whole number from 0 to {self.levels - 1}'
+
+    def contains(self, x):
+        return (x >= 0) & (x <= self.levels - 1) & (x == ops.floor(x))
+
+
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
-class Categorical(Output):
+class Categorical(Quantised):
     """Quantised sites, whole numbers 0 … levels-1: one logit for each level.
 
     Args:
@@ -133,10 +156,6 @@ class Categorical(Output):
     def num_parameters(self):
         return self.levels
 
-    @property
-    def num_indicators(self):
-        return self.levels - 1
-
     def distribution(self, parameters):
         return tfd.Categorical(logits=parameters, dtype=tf.float32)
 
@@ -145,20 +164,13 @@ class Categorical(Output):
         # The last level takes what rounding leaves of the sum.
         return tf.reduce_sum(tf.cast(uniforms >= cumulative[..., :-1], tf.float32), axis=-1)
 
-    def scale(self, x):
-        return x / (self.levels - 1)
 
-    def unscale(self, x):
-        return ops.round(x * (self.levels - 1))
-
-    def indicators(self, x):
-        return ops.cast(ops.expand_dims(x, -1) == ops.arange(1, self.levels, dtype=x.dtype), x.dtype)
-
-    def support(self):
-        return f'a whole number from 0 to {self.levels - 1}'
-
-    def contains(self, x):
-        return (x >= 0) & (x <= self.levels - 1) & (x == ops.floor(x))
+def chosen_component(logits, uniforms):
+    """Draws a component of a mixture: `[..., components]`, of which one is 1 and the others 0."""
+    components = logits.shape[-1]
+    if components == 1:
+        return tf.ones_like(logits)
+    return tf.one_hot(tf.cast(Categorical(components).quantile(logits, uniforms), tf.int32), components)
 
 
 @register_keras_serializable('tfdgm')
@@ -204,9 +216,7 @@ class MixtureOfGaussians(Output):
 
     def quantile(self, parameters, uniforms):
         mixture, normal = self._parts(parameters)
-        component = Categorical(self.components).quantile(mixture.logits, uniforms[..., :1]) if (
-            self.components > 1) else tf.zeros_like(uniforms[..., 0])
-        chosen = tf.one_hot(tf.cast(component, tf.int32), self.components)
+        chosen = chosen_component(mixture.logits, uniforms[..., :1])
         location = tf.reduce_sum(chosen * normal.loc, axis=-1)
         scale = tf.reduce_sum(chosen * normal.scale, axis=-1)
         return tfd.Normal(location, scale).quantile(uniforms[..., 1])
@@ -220,7 +230,7 @@ class MixtureOfGaussians(Output):
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
-class MixtureOfLogistics(Output):
+class MixtureOfLogistics(Quantised):
     """Quantised sites, whole numbers 0 … levels-1: a mixture of logistic distributions, rounded to them.
 
     Levels beside each other get similar probabilities from the start, and 3 parameters a component stand for a logit
@@ -251,10 +261,6 @@ class MixtureOfLogistics(Output):
     def num_parameters(self):
         return 3 * self.components
 
-    @property
-    def num_indicators(self):
-        return self.levels - 1
-
     def _parts(self, parameters):
         logits, locations, log_scales = tf.split(parameters, 3, axis=-1)
         half = (self.levels - 1) / 2
@@ -276,23 +282,6 @@ class MixtureOfLogistics(Output):
 
     def quantile(self, parameters, uniforms):
         logits, logistic = self._parts(parameters)
-        component = Categorical(self.components).quantile(logits, uniforms[..., :1]) if (
-            self.components > 1) else tf.zeros_like(uniforms[..., 0])
-        chosen = tf.one_hot(tf.cast(component, tf.int32), self.components)
+        chosen = chosen_component(logits, uniforms[..., :1])
         values = logistic.quantile(uniforms[..., 1:])
         return tf.clip_by_value(tf.round(tf.reduce_sum(chosen * values, axis=-1)), 0., self.levels - 1.)
-
-    def scale(self, x):
-        return x / (self.levels - 1)
-
-    def unscale(self, x):
-        return ops.round(x * (self.levels - 1))
-
-    def indicators(self, x):
-        return Categorical(self.levels).indicators(x)
-
-    def support(self):
-        return f'a whole number from 0 to {self.levels - 1}'
-
-    def contains(self, x):
-        return (x >= 0) & (x <= self.levels - 1) & (x == ops.floor(x))

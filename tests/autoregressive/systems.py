@@ -6,7 +6,7 @@ import numpy as np
 
 import tfdgm
 from tfdgm.conditions import Image, Label, Vector
-from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 SYSTEMS = {
     'independent': lambda *args, **kwargs: tfdgm.Independent(*args, **kwargs),
@@ -26,14 +26,16 @@ SYSTEMS = {
 }
 # Systems of images: they take three-dimensional events in their natural order only.
 IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn', 'pixel_cnn_pp', 'row_lstm', 'diagonal_bilstm']
-OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2)}
+OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2),
+           'logistics': MixtureOfLogistics(3, 2)}
 CONDITIONS = {'unconditional': None, 'label': Label(3), 'vector': Vector(2)}
 ORDERS = {'natural': 'natural', 'random': 'random', 'given': [4, 2, 0, 5, 1, 3]}
 
 # Every output with and without a condition, every condition and every order, without all 27 combinations.
 CASES = [('bernoulli', 'unconditional', 'natural'), ('bernoulli', 'label', 'random'),
          ('categorical', 'unconditional', 'random'), ('categorical', 'vector', 'given'),
-         ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural')]
+         ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural'),
+         ('logistics', 'label', 'random')]
 
 # What XLA takes long to compile, the steps of training of deep networks, is done in two of the cases.
 SYSTEMS_AND_CASES_TO_FIT = [(system, *case) for system in SYSTEMS for case in (

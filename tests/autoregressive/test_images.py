@@ -128,8 +128,8 @@ def test_row_lstm_sees_the_triangle_of_its_paper():
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (3, 5), (1, 3), (2, 2)])
 @pytest.mark.parametrize('kind', ['raster', 'left', 'rows'])
-@pytest.mark.parametrize('channels, parts', [(1, 1), (3, 2)])
-def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts, dilation=1):
+@pytest.mark.parametrize('channels, parts, dilation', [(1, 1, 1), (3, 2, 1), (1, 1, 2)])
+def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts, dilation):
     layer = CausalConvolution(6, 12, size, kind, channels=channels, parts=parts, dilation=dilation, name='layer')
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype('float32')
     wanted = Everywhere(x, None, False)(layer, x)
@@ -146,11 +146,6 @@ def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts,
             view = Site(None, 0, None, caches, row, column)
             np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
             caches = view.caches
-
-
-@pytest.mark.parametrize('size, kind', [((2, 3), 'rows'), ((2, 2), 'left'), ((2, 3), 'raster')])
-def test_a_dilated_convolution_gives_the_same_in_every_view(size, kind):
-    test_a_convolution_gives_the_same_in_every_view(size, kind, 1, 1, dilation=2)
 
 
 @pytest.mark.parametrize('layer', [RowLSTM, DiagonalLSTM, ReverseDiagonalLSTM])

@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from tfdgm.autoregressive.causal import Everywhere, Row, Site
+from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Image
 
@@ -42,6 +42,20 @@ class ConditionMap(keras.layers.Layer):
         for convolution in self.convolutions:
             features = convolution(features)
         return features
+
+
+class Head(keras.layers.Layer):
+    """From features to the network's outputs, by two convolutions of 1x1: `[…, inputs]` -> `[…, outputs]`."""
+
+    def __init__(self, inputs, filters, outputs, channels, **kwargs):
+        super().__init__(**kwargs)
+        shared = {'channels': channels, 'dtype': self.dtype_policy}
+        self.penultimate = CausalConvolution(inputs, filters, name='penultimate', **shared)
+        self.last = CausalConvolution(filters, outputs, name='last', **shared)
+        self.built = True
+
+    def call(self, features):
+        return self.last(ops.relu(self.penultimate(ops.relu(features))))
 
 
 class ImageModel(AutoregressiveModel):
@@ -114,6 +128,7 @@ class ImageModel(AutoregressiveModel):
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
             state['condition'] = self.condition_map(condition)
+        # Before the first row there is nothing in them; a loop needs to know their shapes.
         state['rows'] = self.rows(Row(state['image'], self.margin, state.get('condition'), state['caches'], 0))
         return state
 

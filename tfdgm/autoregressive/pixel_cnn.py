@@ -6,7 +6,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution
-from tfdgm.autoregressive.images import ImageModel
+from tfdgm.autoregressive.images import Head, ImageModel
 from tfdgm.autoregressive.layers import ConditionProjection, dense
 
 
@@ -62,9 +62,7 @@ class PixelCNN(ImageModel):
         self.stack = [
             ResidualBlock(filters, self.condition_map.num_features, self.channels, dtype=self.dtype_policy,
                           name=f'block_{index}') for index in range(blocks)]
-        self.penultimate = CausalConvolution(2 * filters, 2 * filters, name='penultimate', **shared)
-        self.last = CausalConvolution(
-            2 * filters, self.channels * self.output.num_parameters, name='last', **shared)
+        self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
         self.built = True
 
     @property
@@ -75,7 +73,7 @@ class PixelCNN(ImageModel):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)
-        return self.last(ops.relu(self.penultimate(ops.relu(features))))
+        return self.head(features)
 
 
 class GatedBlock(Layer):
@@ -158,9 +156,8 @@ class GatedPixelCNN(ImageModel):
         self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', name='first', dtype=dtype)]
         self.stack += [GatedBlock(filters, filters, features, channels, 3, 'B', name=f'block_{index}', dtype=dtype)
                        for index in range(blocks)]
-        self.penultimate = CausalConvolution(filters, 2 * filters, channels=channels, name='penultimate', dtype=dtype)
-        self.last = CausalConvolution(
-            2 * filters, channels * self.output.num_parameters, channels=channels, name='last', dtype=dtype)
+        self.head = Head(
+            filters, 2 * filters, channels * self.output.num_parameters, channels, name='head', dtype=dtype)
         self.built = True
 
     @property
@@ -178,4 +175,4 @@ class GatedPixelCNN(ImageModel):
         features = None
         for block, above in zip(self.stack, rows):
             features = block.sites(features, view, above)
-        return self.last(ops.relu(self.penultimate(ops.relu(features))))
+        return self.head(features)

@@ -8,7 +8,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer
-from tfdgm.autoregressive.images import ImageModel
+from tfdgm.autoregressive.images import Head, ImageModel
 from tfdgm.autoregressive.layers import ConditionProjection
 
 
@@ -236,8 +236,7 @@ class PixelRNN(ImageModel):
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, name=f'block_{index}',
                                      **shared) for index in range(blocks)]
-        self.penultimate = CausalConvolution(2 * filters, 2 * filters, name='penultimate', **shared)
-        self.last = CausalConvolution(2 * filters, self.channels * self.output.num_parameters, name='last', **shared)
+        self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
         self.built = True
 
     @property
@@ -248,4 +247,4 @@ class PixelRNN(ImageModel):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)
-        return self.last(ops.relu(self.penultimate(ops.relu(features))))
+        return self.head(features)
