@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfdgm import checks, data, pretrained
 
-DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None}
+DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
 DATASET = 'name', 'binarization', 'labels', 'seed'
 
@@ -33,8 +33,9 @@ def train(folder, verbose='auto', epochs: int | None = None):
             `model`, a serialised Keras model;
             `dataset`, the arguments of `tfdgm.data.load` but for the split;
             `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
-            `use_ema`, the average of the weights is validated and kept), `seed` and `patience` (how many epochs
-            without improvement end the training; None for never).
+            `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
+            improvement end the training; None for never) and `jit_compile` (false for TensorFlow's own kernels, which
+            train convolutions faster on CPUs than XLA's).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
 
@@ -59,7 +60,7 @@ def train(folder, verbose='auto', epochs: int | None = None):
     model = checkpoint.restore()
     if model is None:
         model = pretrained.build(config)
-        model.compile(optimizer(recipe))
+        model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
         first_batch = keras.utils.unpack_x_y_sample_weight(next(iter(validation)))
         checks.data(model, *first_batch[:2])
     first = int(model.optimizer.iterations) // steps
@@ -113,6 +114,8 @@ def checked_recipe(config: dict) -> dict:
         value = recipe[name]
         if name != 'patience' or value is not None:
             checks.whole(value, f'{name} in "training"', least)
+    if not isinstance(recipe['jit_compile'], bool):
+        raise ValueError(f'jit_compile in "training" should be true or false, got {recipe["jit_compile"]!r}.')
     checks.whole(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
     if not isinstance(config.get('about', ''), str):
         raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')

@@ -65,8 +65,10 @@ class CausalConvolution(CausalLayer):
         self.right = 0 if kind == 'left' else self.columns // 2
         self.left = self.columns - 1 - self.right
         self.down = int(kind == 'rows' and type == 'A')
+        self.size = size
         self.mask = self._mask(size, channels, parts)
-        self.kernel = self.add_weight(shape=(*size, inputs, filters), initializer='glorot_uniform', name='kernel')
+        # A matrix, from all that one site sees: optimizers that treat matrices as such take it for one.
+        self.kernel = self.add_weight(shape=self.mask.shape, initializer='glorot_uniform', name='kernel')
         self.bias = self.add_weight(shape=(filters,), initializer='zeros', name='bias')
         self.built = True
 
@@ -78,7 +80,7 @@ class CausalConvolution(CausalLayer):
             before = np.arange(self.inputs)[:, None] * channels // self.inputs
             after = np.tile(np.arange(self.filters // parts) * channels // (self.filters // parts), parts)
             mask[-1, centre] = before < after if self.type == 'A' else before <= after
-        return mask
+        return mask.reshape(-1, self.filters)
 
     def _weights(self):
         kernel = self.kernel if self.mask.all() else self.kernel * self.mask
@@ -87,9 +89,10 @@ class CausalConvolution(CausalLayer):
     def call(self, features):
         kernel, bias = self._weights()
         if (self.rows, self.columns) == (1, 1):
-            return ops.matmul(features, kernel[0, 0]) + bias
+            return ops.matmul(features, kernel) + bias
         padded = ops.pad(features, [[0, 0], [self.rows - 1 + self.down, 0], [self.left, self.right], [0, 0]])
         padded = padded[:, :-self.down] if self.down else padded
+        kernel = ops.reshape(kernel, (*self.size, self.inputs, self.filters))
         return ops.conv(padded, kernel, padding='valid', dilation_rate=self.dilation) + bias
 
     def initial_cache(self, width, batch_size):
@@ -132,15 +135,15 @@ class CausalConvolution(CausalLayer):
         window = ops.slice(values, (top, left, 0, 0), (self.rows, self.columns, -1, self.inputs))
         window = window[::self.dilation, ::self.dilation]
         kernel, bias = self._weights()
-        size = window.shape[0] * window.shape[1] * self.inputs
-        window = ops.reshape(ops.transpose(window, (2, 0, 1, 3)), (-1, size))
-        return ops.matmul(window, ops.reshape(kernel, (size, self.filters))) + bias
+        window = ops.reshape(ops.transpose(window, (2, 0, 1, 3)), (-1, kernel.shape[0]))
+        return ops.matmul(window, kernel) + bias
 
     def _of_rows(self, rows):
         kernel, bias = self._weights()
         width = rows.shape[1] - self.left - self.right
         starts = range(0, self.columns, self.dilation)
         windows = ops.stack([rows[::self.dilation, start:start + width] for start in starts])
+        kernel = ops.reshape(kernel, (*self.size, self.inputs, self.filters))
         return ops.einsum('krwbi,rkio->wbo', windows, kernel) + bias
 
 

@@ -10,13 +10,7 @@ from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer
 from tfdgm.autoregressive.images import Head, ImageModel
 from tfdgm.autoregressive.layers import ConditionProjection
-
-
-def memory(gates, cell):
-    """One step of an LSTM from its gates `[…, 4 * filters]`: the hidden state and the cell."""
-    output, forget, accept, content = ops.split(gates, 4, axis=-1)
-    cell = ops.sigmoid(forget) * cell + ops.sigmoid(accept) * ops.tanh(content)
-    return ops.sigmoid(output) * ops.tanh(cell), cell
+from tfdgm.autoregressive.lstm import memory, neighbours, project, run
 
 
 class ImageLSTM(CausalLayer):
@@ -29,9 +23,9 @@ class ImageLSTM(CausalLayer):
         **kwargs: `name` and `dtype`.
     """
 
-    # How many columns of features the gates see, up to the site's own, and the hidden states of how many sites.
+    # How many columns of features the gates see, up to the site's own, and which sites' hidden states of a step before.
     columns = 1
-    neighbours = 2
+    offsets = -1, 0
 
     def __init__(self, inputs, filters, channels, **kwargs):
         super().__init__(**kwargs)
@@ -40,16 +34,13 @@ class ImageLSTM(CausalLayer):
             inputs, 4 * filters, (1, self.columns), 'left', channels=channels, parts=4, name='to_gates',
             dtype=self.dtype_policy)
         self.recurrent_kernel = self.add_weight(
-            shape=(self.neighbours * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
+            shape=(len(self.offsets) * filters, 4 * filters), initializer='orthogonal', name='recurrent_kernel')
         self.built = True
 
-    def recurrent(self, *states):
-        """What the neighbours' hidden states, `[…, filters]` each, add to the gates: `[…, 4 * filters]`."""
-        states = ops.concatenate(states, axis=-1)
-        # Flat, for in half precision `ops.matmul` makes something of more axes that XLA can't differentiate in a loop.
-        flat = ops.reshape(states, (-1, states.shape[-1]))
-        gates = ops.matmul(flat, ops.cast(self.recurrent_kernel, states.dtype))
-        return ops.reshape(gates, (*ops.shape(states)[:-1], 4 * self.filters))
+    @property
+    def kernel(self):
+        """The recurrent kernel as a tensor to compute with."""
+        return ops.cast(ops.convert_to_tensor(self.recurrent_kernel), self.compute_dtype)
 
 
 class RowLSTM(ImageLSTM):
@@ -60,21 +51,11 @@ class RowLSTM(ImageLSTM):
     """
 
     columns = 2
-    neighbours = 3
-
-    def _from_above(self, hidden):
-        """`[width, batch, filters]` of a row -> what it adds to the gates of the row below."""
-        width = hidden.shape[0]
-        padded = ops.pad(hidden, [[1, 1], [0, 0], [0, 0]])
-        return self.recurrent(*(padded[start:start + width] for start in range(self.neighbours)))
+    offsets = -1, 0, 1
 
     def call(self, features):
         gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
-        zeros = ops.zeros_like(gates[0, ..., :self.filters])
-        # keras.ops.scan wants one output a step on TensorFlow; this keeps hidden states and cells.
-        hidden, _ = tf.scan(lambda state, gates: memory(gates + self._from_above(state[0]), state[1]), gates,
-                            (zeros, zeros))
-        return ops.transpose(hidden, (2, 0, 1, 3))
+        return ops.transpose(run(gates, self.kernel, self.offsets), (2, 0, 1, 3))
 
     def initial_cache(self, width, batch_size):
         zeros = ops.zeros((width, batch_size, self.filters), self.compute_dtype)
@@ -83,8 +64,9 @@ class RowLSTM(ImageLSTM):
                 'hidden': zeros, 'cell': zeros}
 
     def new_row(self, cache):
-        return {**cache, 'input': self.to_gates.new_row(cache['input']),
-                'from_above': self._from_above(cache['hidden']), 'cell_above': cache['cell']}
+        from_above = project(neighbours(cache['hidden'], self.offsets), self.kernel)
+        return {**cache, 'input': self.to_gates.new_row(cache['input']), 'from_above': from_above,
+                'cell_above': cache['cell']}
 
     def at_site(self, cache, features, column):
         gates, inputs = self.to_gates.at_site(cache['input'], features, column)
@@ -102,19 +84,11 @@ class DiagonalLSTM(ImageLSTM):
 
     def call(self, features):
         height, width = features.shape[1:3]
-        diagonals = ops.transpose(skew(self.to_gates(features)), (2, 0, 1, 3))
-        # Beside the image, states are zero.
-        inside = skew(np.ones((1, height, width, 1))).transpose(2, 0, 1, 3)
-        zeros = ops.zeros_like(diagonals[0, ..., :self.filters])
-
-        def step(state, inputs):
-            (hidden, cell), (gates, inside) = state, inputs
-            above = ops.pad(hidden, [[0, 0], [1, 0], [0, 0]])[:, :-1]
-            hidden, cell = memory(gates + self.recurrent(above, hidden), cell)
-            return hidden * inside, cell * inside
-
-        hidden, _ = tf.scan(step, (diagonals, ops.cast(inside, diagonals.dtype)), (zeros, zeros))
-        return unskew(ops.transpose(hidden, (1, 2, 0, 3)), width)
+        gates = ops.transpose(skew(self.to_gates(features)), (2, 1, 0, 3))
+        # Beside the image no gate opens, so that states are zero there.
+        inside = skew(np.ones((1, height, width, 1), bool)).transpose(2, 1, 0, 3)
+        hidden = run(ops.where(inside, gates, -1e4), self.kernel, self.offsets)
+        return unskew(ops.transpose(hidden, (2, 1, 0, 3)), width)
 
     def initial_cache(self, width, batch_size):
         # With a column of zeros at the left, where no site is.
@@ -125,8 +99,8 @@ class DiagonalLSTM(ImageLSTM):
         return {**cache, 'above': cache['hidden']}
 
     def at_site(self, cache, features, column):
-        gates = self.to_gates(features) + self.recurrent(cache['above'][column + 1], cache['hidden'][column])
-        hidden, cell = memory(gates, cache['cell'][column])
+        states = ops.concatenate([cache['above'][column + 1], cache['hidden'][column]], axis=-1)
+        hidden, cell = memory(self.to_gates(features) + project(states, self.kernel), cache['cell'][column])
         return hidden, {**cache, 'hidden': ops.slice_update(cache['hidden'], (column + 1, 0, 0), hidden[None]),
                         'cell': ops.slice_update(cache['cell'], (column + 1, 0, 0), cell[None])}
 
@@ -149,7 +123,7 @@ class ReverseDiagonalLSTM(DiagonalLSTM):
 
         def step(state, inputs):
             gates, above = inputs
-            return memory(gates + self.recurrent(above, state[0]), state[1])
+            return memory(gates + project(ops.concatenate([above, state[0]], axis=-1), self.kernel), state[1])
 
         hidden, _ = tf.scan(step, (cache['gates'], cache['row']), (zeros, zeros), reverse=True)
         return {**cache, 'row': hidden * cache['begun'], 'begun': ops.ones_like(cache['begun'])}
