@@ -107,6 +107,25 @@ def test_the_grey_value_is_the_probability_of_a_one(epochs, binarization):
 
 # Bad input ------------------------------------------------------------------------------------------------------------
 
+def test_fewer_levels_are_runs_of_the_own_ones():
+    full, labels = arrays(labels=True)
+    coarse, same_labels = arrays(labels=True, levels=4)
+    np.testing.assert_array_equal(same_labels, labels)
+    np.testing.assert_array_equal(coarse, np.array([0] * 5 + [1] * 4 + [2] * 4 + [3] * 4)[full.astype(int)])
+    np.testing.assert_array_equal(arrays(levels=17), full)
+    np.testing.assert_array_equal(arrays(levels=4), coarse)
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'levels': 18}, 'levels of digits can be at most its own 17, got 18'),
+    ({'levels': 1}, 'levels of digits must be a whole number of at least 2, got 1'),
+    ({'levels': 4, 'binarization': 'fixed'}, "Either levels or a binarization, got 4 and 'fixed'"),
+])
+def test_levels_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        data.load('digits', **options)
+
+
 @pytest.mark.parametrize('arguments, message', [
     (('digits', 'tset'), "digits has the splits train, validation, test; got 'tset'"),
     (('digit',), "Unknown dataset 'digit'.*Did you mean digits.*'digits' is always there"),

@@ -3,6 +3,7 @@
 import json
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -186,6 +187,18 @@ def test_a_training_that_diverges_from_the_start_writes_no_weights(tmp_path):
     assert not (tmp_path / pretrained.WEIGHTS).exists()
 
 
+@pytest.mark.parametrize('jit_compile', [True, False])
+def test_a_recipe_says_whether_xla_compiles(tmp_path, monkeypatch, jit_compile):
+    told = []
+    compiled = keras.Model.compile
+    monkeypatch.setattr(keras.Model, 'compile', lambda self, *args, **kwargs: (
+        told.append(kwargs['jit_compile']), compiled(self, *args, **kwargs))[1])
+    folder = write(tmp_path, recipe(jit_compile=jit_compile, epochs=2))
+    assert training.train(folder, verbose=0, epochs=1) is None
+    training.train(folder, verbose=0)
+    assert told[0] is jit_compile and told[-1] is jit_compile, 'also after a break'
+
+
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 def test_unknown_keys_of_the_training(tmp_path):
@@ -223,6 +236,8 @@ def without(part):
     (recipe(epochs='ten'), 'epochs'),
     (recipe(batch_size=0), 'batch_size'),
     (recipe(patience='long'), 'patience'),
+    (recipe(jit_compile='auto'), 'jit_compile in "training" should be true or false'),
+    (recipe(dataset={'binarization': None, 'levels': 20}), 'levels of digits can be at most its own 17, got 20'),
     (recipe(epochs=True), 'epochs in "training" must be a whole number'),
     (recipe(dataset={'seed': 'a'}), 'seed in "dataset" must be a whole number'),
     ({**recipe(), 'aboutt': 'this'}, 'holds aboutt, which is unknown'),

@@ -32,6 +32,7 @@ def text(folder: pathlib.Path, model, config: dict, with_grid: bool) -> str:
     name, of_the_zoo = folder.name, folder.parent.name == 'zoo'
     dataset, record = config['dataset'], config.get('record')
     data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
+    data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
     doc = (type(model).__doc__ or '').strip().splitlines()[0]
     lines = [
         f'# {name}', '', doc, '',

@@ -30,6 +30,13 @@ def whole(value, name: str, least: int = 1) -> int:
     return int(value)
 
 
+def share(value, name: str) -> float:
+    """Returns a constructor's argument if it is a number from 0 up to, but not, 1."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(f'{name} must be a number from 0 up to, but not, 1, got {value!r}.')
+    return float(value)
+
+
 def static_shape(x, expected, what: str = 'events', batch_rank: int | None = None):
     """Raises unless the last dimensions of `x`, as far as they are known, are `expected`.
 

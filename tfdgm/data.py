@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import random
+from tfdgm import checks, random
 
 BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
 SPLITS = 'train', 'validation', 'test'
@@ -24,7 +24,8 @@ class DatasetUnavailableError(RuntimeError):
     """A dataset is neither prepared on this machine nor can it be downloaded."""
 
 
-def load(name: str, split: str = 'train', *, binarization: str | None = None, labels: bool = False, seed: int = 0):
+def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
+         labels: bool = False, seed: int = 0):
     """Opens a dataset as single events.
 
     Args:
@@ -34,6 +35,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, la
             a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
+        levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
         labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
         seed: of the random binarizations.
 
@@ -41,7 +43,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, la
         A `tf.data.Dataset` of float32 events, or of pairs with int32 labels.
 
     Raises:
-        ValueError: if the name, the split or the binarization is unknown, or the set has no labels.
+        ValueError: if the name, the split or the binarization is unknown, the set has no labels, or not so many levels
+            or both levels and a binarization are asked for.
         DatasetUnavailableError: if the set is neither prepared nor downloadable.
 
     >>> import tfdgm
@@ -50,11 +53,17 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, la
     """
     if binarization not in (None, *BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
-    dataset, levels = _digits(split) if name == 'digits' else _from_tfds(name, split, labels)
+    if levels is not None and binarization is not None:
+        raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
+    dataset, own_levels = _digits(split) if name == 'digits' else _from_tfds(name, split, labels)
     if not labels:
         dataset = dataset.map(lambda image, label: image, tf.data.AUTOTUNE)
-    if binarization is not None and levels > 2:
-        dataset = _binarize(dataset, levels, binarization, seed)
+    if levels is not None:
+        if checks.whole(levels, f'levels of {name}', 2) > own_levels:
+            raise ValueError(f'levels of {name} can be at most its own {own_levels}, got {levels}.')
+        dataset = dataset.map(lambda *example: _coarser(example, own_levels, levels), tf.data.AUTOTUNE)
+    if binarization is not None and own_levels > 2:
+        dataset = _binarize(dataset, own_levels, binarization, seed)
     return dataset
 
 
@@ -139,6 +148,13 @@ def _tfds_split(name, split, available):
     total = available['train'].num_examples
     kept = total - VALIDATION_EXAMPLES.get(name, round(total * VALIDATION_SHARE))
     return f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
+
+
+def _coarser(example, own_levels, levels):
+    """An example, with or without a label, whose events have fewer levels."""
+    image, *label = example
+    image = tf.floor(image * levels / own_levels)
+    return (image, *label) if label else image
 
 
 def _binarize(dataset, levels, binarization, seed):

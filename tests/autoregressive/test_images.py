@@ -246,6 +246,16 @@ def test_what_is_unknown_may_hold_anything():
     assert np.all(np.isin(dist.sample(4, seed=0, observed=observed, mask=mask), [0, 1]))
 
 
+@every_image_system
+def test_dropout_acts_in_training_only(system):
+    model = make(system, (2, 2, 1), dropout=0.5)
+    x = every_event((2, 2, 1), 2)
+    assert not np.array_equal(model(x, training=True), model(x, training=True))
+    np.testing.assert_array_equal(model(x), model(x))
+    assert np.sum(np.exp(model(x))) == pytest.approx(1, abs=1e-5)
+    assert type(model).from_config(model.get_config()).dropout == 0.5
+
+
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 @every_image_system
@@ -255,6 +265,13 @@ def test_images_of_the_wrong_shape(system, shape):
     model.compile('adam')
     with pytest.raises(ValueError, match=r'Expected events of shape \(8, 8, 1\)'):
         model.fit(np.zeros([4, *shape]))
+
+
+@every_image_system
+@pytest.mark.parametrize('dropout', [1, -0.1, '0.5'])
+def test_dropout_that_is_no_share(system, dropout):
+    with pytest.raises(ValueError, match='dropout must be a number from 0 up to, but not, 1, got'):
+        make(system, (2, 2, 1), dropout=dropout)
 
 
 def test_grey_values_beyond_the_levels():

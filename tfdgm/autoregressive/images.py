@@ -71,17 +71,19 @@ class ImageModel(AutoregressiveModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        dropout: the share of the features inside its blocks that is left out at each training step.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: if the events are no images, or an order is given.
+        ValueError: if the events are no images, or an order or no share as dropout is given.
     """
 
     # How far beyond the image its layers look.
     margin = 3
 
-    def __init__(self, event_shape, *, output=None, condition=None, **kwargs):
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        self.dropout = dropout
         if self.order != 'natural':
             raise ValueError(f'{type(self).__name__} visits the pixels row by row; it takes no order.')
         if len(self.event_shape) != 3:

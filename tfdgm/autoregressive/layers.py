@@ -2,7 +2,7 @@
 
 import keras
 
-from tfdgm import random
+from tfdgm import checks, random
 
 
 class ConditionBias(keras.layers.Layer):
@@ -28,15 +28,15 @@ class ConditionBias(keras.layers.Layer):
 
 
 class Dropout(keras.layers.Layer):
-    """Leaves a share of the features out in training, as `keras.layers.Dropout` does.
+    """Leaves a share of the features out at each training step, as `keras.layers.Dropout` does.
 
     Keras leaves the random numbers' algorithm to the device. XLA's choice on a CPU takes many times as long as Philox,
     and a step of training mostly waits for it.
     """
 
-    def __init__(self, rate, seed=0, **kwargs):
+    def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = rate
+        self.rate = checks.share(rate, 'dropout')
         self.draws = keras.random.SeedGenerator(seed)
         self.built = True
 

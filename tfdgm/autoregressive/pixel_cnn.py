@@ -7,25 +7,26 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution
 from tfdgm.autoregressive.images import Head, ImageModel
-from tfdgm.autoregressive.layers import ConditionProjection, dense
+from tfdgm.autoregressive.layers import ConditionProjection, Dropout, dense
 
 
 class ResidualBlock(Layer):
     """Features `[…, 2 * filters]` through a bottleneck with a causal convolution of 3x3, added to themselves."""
 
-    def __init__(self, filters, condition_features, channels, **kwargs):
+    def __init__(self, filters, condition_features, channels, dropout, **kwargs):
         super().__init__(**kwargs)
         shared = {'channels': channels, 'dtype': self.dtype_policy}
         self.narrow = CausalConvolution(2 * filters, filters, name=f'{self.name}_narrow', **shared)
         self.convolution = CausalConvolution(filters, filters, (2, 3), name=f'{self.name}_convolution', **shared)
         self.condition = ConditionProjection(condition_features, filters, dtype=self.dtype_policy)
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.widen = CausalConvolution(filters, 2 * filters, name=f'{self.name}_widen', **shared)
         self.built = True
 
     def call(self, features, view):
         hidden = ops.relu(self.narrow(ops.relu(features)))
         hidden = ops.relu(self.condition(view(self.convolution, hidden), view=view))
-        return features + self.widen(hidden)
+        return features + self.widen(self.dropout(hidden, training=view.training))
 
 
 @register_keras_serializable('tfdgm')
@@ -48,19 +49,21 @@ class PixelCNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to the features of every block.
+        dropout: the share of the features inside the blocks that is left out at each training step.
         filters: h of the paper: blocks have 2h features outside and h inside.
         blocks: how many residual blocks.
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
-        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
+                 **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.whole(filters, 'filters of PixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of PixelCNN', 0)
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [
-            ResidualBlock(filters, self.condition_map.num_features, self.channels, dtype=self.dtype_policy,
+            ResidualBlock(filters, self.condition_map.num_features, self.channels, dropout, dtype=self.dtype_policy,
                           name=f'block_{index}') for index in range(blocks)]
         self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
         self.built = True
@@ -86,10 +89,11 @@ class GatedBlock(Layer):
         channels: how many channels an image has.
         size: of the convolutions, odd.
         type: 'A' for the first block, which reads the image, else 'B'.
+        dropout: the share of both stacks' features that is left out in training.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, inputs, filters, condition_features, channels, size, type, **kwargs):
+    def __init__(self, inputs, filters, condition_features, channels, size, type, dropout, **kwargs):
         super().__init__(**kwargs)
         reach, dtype = size // 2 + 1, self.dtype_policy
         # The rows above are known in full: the vertical stack needs no groups.
@@ -101,6 +105,7 @@ class GatedBlock(Layer):
         self.link = dense(2 * filters, 2 * filters, 'link', dtype)
         self.vertical_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
         self.horizontal_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
+        self.dropout = Dropout(dropout, dtype=dtype)
         self.residual = CausalConvolution(
             filters, filters, channels=channels, name=f'{self.name}_residual', dtype=dtype)
         self.adds = type == 'B'
@@ -109,12 +114,12 @@ class GatedBlock(Layer):
     def rows(self, features, view):
         """The vertical stack: its features before and after the gate."""
         before = self.vertical_condition(view(self.vertical, features), view=view)
-        return before, gate(before)
+        return before, self.dropout(gate(before), training=view.training)
 
     def sites(self, features, view, above):
         """The horizontal stack: its features, from its own below and the vertical stack's beside it."""
         before = self.horizontal_condition(view(self.horizontal, features) + self.link(above), view=view)
-        result = self.residual(gate(before))
+        result = self.residual(self.dropout(gate(before), training=view.training))
         return features + result if self.adds else result
 
 
@@ -143,19 +148,22 @@ class GatedPixelCNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on.
+        dropout: the share of both stacks' features that is left out at each training step.
         filters: the width of both stacks.
         blocks: how many gated layers follow the first.
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=7, **kwargs):
-        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
+                 **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
         features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
-        self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', name='first', dtype=dtype)]
-        self.stack += [GatedBlock(filters, filters, features, channels, 3, 'B', name=f'block_{index}', dtype=dtype)
-                       for index in range(blocks)]
+        self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', dropout, name='first', dtype=dtype)]
+        self.stack += [
+            GatedBlock(filters, filters, features, channels, 3, 'B', dropout, name=f'block_{index}', dtype=dtype)
+            for index in range(blocks)]
         self.head = Head(
             filters, 2 * filters, channels * self.output.num_parameters, channels, name='head', dtype=dtype)
         self.built = True

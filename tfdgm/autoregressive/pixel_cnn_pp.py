@@ -74,27 +74,26 @@ class PixelCNNPlusPlus(ImageModel):
         output: the family of each site; of several channels, `tfdgm.outputs.MixtureOfLogistics`, which is the default
             with 256 levels.
         condition: what the events depend on; it adds to every gate.
+        dropout: the share of the features inside the blocks that is left out at each training step.
         filters: the width of both streams.
         blocks: how many gated residual blocks both streams have for each dilation, on each path.
         dilations: of the convolutions on the path down; the path up has them in reverse.
-        dropout: the share of features that is left out at each training step.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
         ValueError: if the events are no images, or have several channels and another output.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, filters=32, blocks=2, dilations=(1, 2),
-                 dropout=0., **kwargs):
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=2,
+                 dilations=(1, 2), **kwargs):
         output = MixtureOfLogistics(256) if output is None else output
-        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+        super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         if self.channels > 1 and not isinstance(output, MixtureOfLogistics):
             raise ValueError(f'PixelCNNPlusPlus of {self.channels} channels needs '
                              f'output=tfdgm.outputs.MixtureOfLogistics(…), got {output}.')
         self.filters = checks.whole(filters, 'filters of PixelCNNPlusPlus')
         self.blocks = checks.whole(blocks, 'blocks of PixelCNNPlusPlus')
         self.dilations = tuple(checks.whole(dilation, 'dilations of PixelCNNPlusPlus') for dilation in dilations)
-        self.dropout = dropout
         dtype, channels = self.dtype_policy, self.channels
         self.first_rows = CausalConvolution(
             channels, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)

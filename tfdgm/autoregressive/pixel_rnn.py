@@ -9,7 +9,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer
 from tfdgm.autoregressive.images import Head, ImageModel
-from tfdgm.autoregressive.layers import ConditionProjection
+from tfdgm.autoregressive.layers import ConditionProjection, Dropout
 from tfdgm.autoregressive.lstm import memory, neighbours, project, run
 
 
@@ -157,18 +157,19 @@ CELLS = {'RowLSTM': [RowLSTM], 'DiagonalBiLSTM': [DiagonalLSTM, ReverseDiagonalL
 class RecurrentBlock(keras.layers.Layer):
     """Features `[…, 2 * filters]` through recurrent layers, whose sum is widened and added to them."""
 
-    def __init__(self, cells, filters, condition_features, channels, **kwargs):
+    def __init__(self, cells, filters, condition_features, channels, dropout, **kwargs):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.recurrent = [cell(2 * filters, filters, channels, name=f'{self.name}_{index}', dtype=dtype)
                           for index, cell in enumerate(cells)]
         self.condition = ConditionProjection(condition_features, filters, dtype=dtype)
+        self.dropout = Dropout(dropout, dtype=dtype)
         self.widen = CausalConvolution(filters, 2 * filters, channels=channels, name=f'{self.name}_widen', dtype=dtype)
         self.built = True
 
     def call(self, features, view):
         hidden = self.condition(sum(view(layer, features) for layer in self.recurrent), view=view)
-        return features + self.widen(hidden)
+        return features + self.widen(self.dropout(hidden, training=view.training))
 
 
 @register_keras_serializable('tfdgm')
@@ -190,6 +191,7 @@ class PixelRNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to the hidden states of every layer.
+        dropout: the share of the hidden states between layers that is left out at each training step.
         cell: 'RowLSTM' or 'DiagonalBiLSTM'.
         filters: h of the paper: cells have h hidden states a site, and there are 2h features between them.
         blocks: how many recurrent layers.
@@ -199,8 +201,9 @@ class PixelRNN(ImageModel):
         ValueError: if there is no such cell, or the events are no images.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, cell='RowLSTM', filters=16, blocks=3, **kwargs):
-        super().__init__(event_shape, output=output, condition=condition, **kwargs)
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='RowLSTM', filters=16, blocks=3,
+                 **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         if cell not in CELLS:
             raise ValueError(f'cell of PixelRNN must be one of {", ".join(CELLS)}, got {cell!r}.')
         self.cell = cell
@@ -208,8 +211,8 @@ class PixelRNN(ImageModel):
         self.blocks = checks.whole(blocks, 'blocks of PixelRNN')
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
-        self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, name=f'block_{index}',
-                                     **shared) for index in range(blocks)]
+        self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=dropout,
+                                     name=f'block_{index}', **shared) for index in range(blocks)]
         self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
         self.built = True
 
