@@ -4,7 +4,8 @@
 
 Binary images; all networks have blocks of 32 channels, 7 of them where they can be counted. `naive` draws the same
 samples with one full pass of the network for each site; it does one site in 112, all of which cost it the same, and its
-time is multiplied. `masked Conv2D` is PixelCNN written with Keras's convolutions and full kernels, half of them masked.
+time is multiplied. `tfd.PixelCNN` is TensorFlow Probability's own, with one block of 32 filters at each of two
+resolutions. `masked Conv2D` is PixelCNN written with Keras's convolutions and full kernels, half of them masked.
 """
 
 import argparse
@@ -17,6 +18,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 from keras import ops
 from measure import naive_sampler, peak_memory, seconds
 from rich.console import Console
@@ -71,6 +73,18 @@ def sampling_ratio(model, batch_size, repeats):
         lambda: dist.log_prob(x).numpy(), lambda: dist.sample(batch_size, seed=0).numpy(), repeats=repeats)
 
 
+def sampling_ratio_of_tfp(batch_size):
+    """How many times as long as `log_prob` `sample` takes, with TensorFlow Probability's own PixelCNN."""
+    dist = tfp.distributions.PixelCNN(
+        (28, 28, 1), num_resnet=1, num_hierarchies=2, num_filters=32, num_logistic_mix=1, use_weight_norm=False, high=1,
+        low=0)
+    x = (np.random.default_rng(0).random((batch_size, 28, 28, 1)) < 0.2).astype('float32')
+    log_prob, sample = tf.function(dist.log_prob), tf.function(lambda: dist.sample(batch_size, seed=0))
+    log_prob_time, = seconds(lambda: log_prob(x).numpy(), repeats=5)
+    sample_time, = seconds(lambda: sample().numpy(), repeats=1)
+    return sample_time / log_prob_time
+
+
 def sampling_memory(name, batch_size):
     """Prints the peak memory of this process before and after it samples."""
     model = SYSTEMS[name]((28, 28, 1))
@@ -107,6 +121,8 @@ def main():
         table.add_row(name, *(f'{sample / log_prob:.1f}' for log_prob, sample in times),
                       f'{naive_time * SHARE / times[1][0]:.0f}')
     console.print(table)
+
+    console.print(f'tfd.PixelCNN, batch 8: sample / log_prob {sampling_ratio_of_tfp(8):.0f}\n')
 
     sizes = 16, 28, 48
     table = Table('model', *(f'{size}x{size}' for size in sizes), title='sample / log_prob, batch 64')

@@ -24,6 +24,8 @@ def step_by_step(model, x, condition=None):
     for position in range(model.num_sites):
         if position % model.row_length == 0:
             state = model.start_row(state, position // model.row_length, previous)
+        if position % model.pixel_length == 0:
+            state = model.start_pixel(state, position, previous)
         parameters, state = model.step(state, position, previous)
         found.append(parameters)
         previous = tf.constant(values[:, position])

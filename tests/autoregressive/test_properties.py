@@ -91,6 +91,8 @@ def test_step_gives_the_parameters_of_the_parallel_form(system, output, conditio
         for position, site in enumerate(sites):
             if position % model.row_length == 0:
                 state = model.start_row(state, position // model.row_length, previous)
+            if position % model.pixel_length == 0:
+                state = model.start_pixel(state, position, previous)
             given, state = model.step(state, position, previous)
             np.testing.assert_allclose(given, wanted[:, site], atol=1e-4)
             previous = x.reshape(8, 6)[:, site]

@@ -80,6 +80,8 @@ class ImageModel(AutoregressiveModel):
 
     # How far beyond the image its layers look.
     margin = 3
+    # Whether its layers see no channel of a pixel before all of them: then one evaluation serves them all.
+    sees_whole_pixels = False
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
@@ -98,6 +100,15 @@ class ImageModel(AutoregressiveModel):
         return self.event_shape[1] * self.channels
 
     @property
+    def pixel_length(self):
+        return self.channels if self.sees_whole_pixels else 1
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers the network gives for a pixel."""
+        return self.channels * self.output.num_parameters
+
+    @property
     def causal_layers(self) -> list:
         """The causal layers that keep a cache."""
         raise NotImplementedError
@@ -107,7 +118,7 @@ class ImageModel(AutoregressiveModel):
         return []
 
     def sites(self, view, rows):
-        """The parameters: `[…, channels * num_parameters]` for features `[…, filters]`."""
+        """The network's outputs, from which `of_pixel` makes parameters: `[…, num_outputs]`."""
         raise NotImplementedError
 
     def parameters(self, x, condition=None, training=False):
@@ -117,7 +128,7 @@ class ImageModel(AutoregressiveModel):
         return self.of_pixel(outputs, ops.cast(x, 'float32'))
 
     def of_pixel(self, outputs, values):
-        """The sites' parameters `[…, channels, num_parameters]` from the network's outputs at a pixel, `[…, n]`.
+        """The sites' parameters `[…, channels, num_parameters]` from the outputs at a pixel, `[…, num_outputs]`.
 
         `values` are the pixel's own, `[…, channels]`: a channel's parameters may depend on earlier channels.
         """
@@ -127,6 +138,7 @@ class ImageModel(AutoregressiveModel):
         height, width, channels = self.event_shape
         state = {
             'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels)),
+            'outputs': ops.zeros((batch_size, self.num_outputs)),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
             state['condition'] = self.condition_map(condition)
@@ -134,10 +146,14 @@ class ImageModel(AutoregressiveModel):
         state['rows'] = self.rows(Row(state['image'], self.margin, state.get('condition'), state['caches'], 0))
         return state
 
+    def _pixel(self, position):
+        """The row and the column of a position."""
+        return position // self.row_length, position % self.row_length // self.channels
+
     def _with_value(self, image, position, value):
         """Puts the value of a position into the image; before the first position there is none."""
         position = ops.maximum(position, 0)
-        row, column = position // self.row_length, position % self.row_length // self.channels
+        row, column = self._pixel(position)
         value = ops.cast(self.output.scale(value), image.dtype)[None, None, :, None]
         start = row + self.margin, column + self.margin, 0, position % self.channels
         return ops.slice_update(image, start, value)
@@ -149,11 +165,16 @@ class ImageModel(AutoregressiveModel):
         rows = self.rows(view)
         return {**state, 'image': image, 'rows': rows, 'caches': view.caches}
 
-    def step(self, state, position, previous):
+    def start_pixel(self, state, position, previous):
         image = self._with_value(state['image'], position - 1, previous)
-        row, column = position // self.row_length, position % self.row_length // self.channels
+        row, column = self._pixel(position)
         view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
         outputs = self.sites(view, tree.map_structure(lambda features: features[column], state['rows']))
-        pixel = image[row + self.margin, column + self.margin]
-        parameters = self.of_pixel(ops.cast(outputs, 'float32'), self.output.unscale(pixel))
-        return parameters[:, position % self.channels], {**state, 'image': image, 'caches': view.caches}
+        return {**state, 'image': image, 'caches': view.caches, 'outputs': ops.cast(outputs, 'float32')}
+
+    def step(self, state, position, previous):
+        image = self._with_value(state['image'], position - 1, previous)
+        row, column = self._pixel(position)
+        values = self.output.unscale(image[row + self.margin, column + self.margin])
+        parameters = self.of_pixel(state['outputs'], values)
+        return parameters[:, position % self.channels], {**state, 'image': image}

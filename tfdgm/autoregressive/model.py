@@ -134,6 +134,21 @@ class AutoregressiveModel(GenerativeModel):
         """
         return state
 
+    @property
+    def pixel_length(self) -> int:
+        """How many positions of the chain, a divisor of `row_length`, make a pixel: see `start_pixel`."""
+        return 1
+
+    def start_pixel(self, state, position, previous):
+        """The state at the start of a pixel, for systems that compute something for all its positions at once.
+
+        Args:
+            state: that of the step before, or of the row that starts here.
+            position: an int32 scalar, the pixel's first position.
+            previous: `[batch]`, the value at the position before; zeros at the first pixel.
+        """
+        return state
+
     def sample(self, batch_size, condition, seed, observed=None, mask=None):
         """Draws events, as `GenerativeModel.sample`. Where `mask` is 1 the value is that of `observed`, both `[batch,
         *event_shape]`: later sites are drawn given it, earlier ones as if it were not known."""
@@ -151,10 +166,16 @@ class AutoregressiveModel(GenerativeModel):
                 value = tf.where(mask[position], observed[position], value)
             return position + 1, value, state, values.write(position, value)
 
+        def visit_pixel(position, previous, state, values):
+            state = self.start_pixel(state, position, previous)
+            for _ in range(self.pixel_length):
+                position, previous, state, values = visit(position, previous, state, values)
+            return position, previous, state, values
+
         def visit_row(position, previous, state, values):
             end = position + self.row_length
             state = self.start_row(state, position // self.row_length, previous)
-            return tf.while_loop(lambda position, *_: position < end, visit, (position, previous, state, values))
+            return tf.while_loop(lambda position, *_: position < end, visit_pixel, (position, previous, state, values))
 
         values = tf.TensorArray(tf.float32, self.num_sites, element_shape=uniforms.shape[1:2])
         *_, state, values = tf.while_loop(

@@ -65,7 +65,7 @@ class PixelCNN(ImageModel):
         self.stack = [
             ResidualBlock(filters, self.condition_map.num_features, self.channels, dropout, dtype=self.dtype_policy,
                           name=f'block_{index}') for index in range(blocks)]
-        self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
+        self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
         self.built = True
 
     @property
@@ -165,7 +165,7 @@ class GatedPixelCNN(ImageModel):
             GatedBlock(filters, filters, features, channels, 3, 'B', dropout, name=f'block_{index}', dtype=dtype)
             for index in range(blocks)]
         self.head = Head(
-            filters, 2 * filters, channels * self.output.num_parameters, channels, name='head', dtype=dtype)
+            filters, 2 * filters, self.num_outputs, channels, name='head', dtype=dtype)
         self.built = True
 
     @property

@@ -84,6 +84,8 @@ class PixelCNNPlusPlus(ImageModel):
         ValueError: if the events are no images, or have several channels and another output.
     """
 
+    sees_whole_pixels = True
+
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=2,
                  dilations=(1, 2), **kwargs):
         output = MixtureOfLogistics(256) if output is None else output
@@ -115,7 +117,6 @@ class PixelCNNPlusPlus(ImageModel):
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers the network gives for a pixel."""
         if self.channels == 1:
             return self.output.num_parameters
         pairs = self.channels * (self.channels - 1) // 2

@@ -213,7 +213,7 @@ class PixelRNN(ImageModel):
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=dropout,
                                      name=f'block_{index}', **shared) for index in range(blocks)]
-        self.head = Head(2 * filters, 2 * filters, self.channels * self.output.num_parameters, name='head', **shared)
+        self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
         self.built = True
 
     @property
