@@ -9,6 +9,7 @@ resolutions. `masked Conv2D` is PixelCNN written with Keras's convolutions and f
 """
 
 import argparse
+import functools
 import os
 import subprocess
 import sys
@@ -50,7 +51,7 @@ class MaskedConvolution(keras.layers.Conv2D):
         return ops.conv(inputs, self.kernel * self.mask, padding='same') + self.bias
 
 
-def plain_pixel_cnn(shape, filters=32, blocks=7):
+def plain_pixel_cnn(shape, jit_compile, filters=32, blocks=7):
     """PixelCNN's network with masked convolutions, and its loss."""
     image = features = keras.Input(shape)
     features = MaskedConvolution(2 * filters, 7, False)(image)
@@ -60,7 +61,7 @@ def plain_pixel_cnn(shape, filters=32, blocks=7):
         features = features + keras.layers.Conv2D(2 * filters, 1)(hidden)
     hidden = keras.layers.Conv2D(2 * filters, 1, activation='relu')(ops.relu(features))
     model = keras.Model(image, keras.layers.Conv2D(1, 1)(hidden))
-    model.compile('adam', jit_compile=True, loss=lambda x, logits: ops.sum(
+    model.compile('adam', jit_compile=jit_compile, loss=lambda x, logits: ops.sum(
         keras.losses.binary_crossentropy(x[..., None], logits[..., None], from_logits=True), axis=(1, 2, 3)))
     return model
 
@@ -132,12 +133,18 @@ def main():
     console.print(table)
 
     x = (np.random.default_rng(0).random((64, 28, 28, 1)) < 0.2).astype('float32')
-    model, plain = SYSTEMS['PixelCNN']((28, 28, 1)), plain_pixel_cnn((28, 28, 1))
-    model.compile('adam')
-    ours, theirs = seconds(
-        lambda: model.train_on_batch(x), lambda: plain.train_on_batch(x, x), repeats=4 * arguments.repeats)
-    console.print(f'Training PixelCNN, batch 64: {64 / ours:.0f} images/s; with masked Conv2D {64 / theirs:.0f} '
-                  f'images/s: {theirs / ours:.2f} times as fast.')
+    steps = {}
+    for compiler, jit_compile in (('XLA', True), ("TensorFlow's kernels", False)):
+        model = SYSTEMS['PixelCNN']((28, 28, 1))
+        model.compile('adam', jit_compile=jit_compile)
+        plain = plain_pixel_cnn((28, 28, 1), jit_compile)
+        steps[f'PixelCNN, {compiler}'] = functools.partial(model.train_on_batch, x)
+        steps[f'masked Conv2D, {compiler}'] = functools.partial(plain.train_on_batch, x, x)
+    times = seconds(*steps.values(), repeats=4 * arguments.repeats)
+    table = Table('network', 'images/s', 'ratio', title='training, batch 64')
+    for name, time in zip(steps, times):
+        table.add_row(name, f'{64 / time:.0f}', f'{times[1] / time:.2f}')
+    console.print(table)
 
     batches = 64, 128, 256
     table = Table('model', 'before', *(f'batch {size}' for size in batches), title='peak memory of sampling, MiB')
