@@ -85,6 +85,7 @@ def pixels_before(height, width, row, column):
 
 @pytest.mark.parametrize('make_model', [
     lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=6)),
+    lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=3, kernel_size=5)),
     lambda: tfdgm.PixelCNNPlusPlus((9, 9, 1), filters=4, blocks=2, dilations=(1, 2))])
 def test_without_a_blind_spot_a_model_sees_exactly_the_pixels_before(make_model):
     model = make_model()
@@ -267,6 +268,11 @@ def test_images_of_the_wrong_shape(system, shape):
     model.compile('adam')
     with pytest.raises(ValueError, match=r'Expected events of shape \(8, 8, 1\)'):
         model.fit(np.zeros([4, *shape]))
+
+
+def test_an_even_kernel_has_no_middle():
+    with pytest.raises(ValueError, match='kernel_size of GatedPixelCNN must be odd, got 4'):
+        tfdgm.GatedPixelCNN((4, 4, 1), kernel_size=4)
 
 
 @every_image_system

@@ -151,19 +151,28 @@ class GatedPixelCNN(ImageModel):
         dropout: the share of both stacks' features that is left out at each training step.
         filters: the width of both stacks.
         blocks: how many gated layers follow the first.
+        kernel_size: of their convolutions, odd. Each layer sees `kernel_size // 2` rows and columns further.
         **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if the events are no images, or the kernel size is even.
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
-                 **kwargs):
+                 kernel_size=3, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
+        self.kernel_size = checks.whole(kernel_size, 'kernel_size of GatedPixelCNN')
+        if kernel_size % 2 == 0:
+            raise ValueError(f'kernel_size of GatedPixelCNN must be odd, got {kernel_size}: its middle is the site.')
         features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
-        self.stack = [GatedBlock(channels, filters, features, channels, 7, 'A', dropout, name='first', dtype=dtype)]
-        self.stack += [
-            GatedBlock(filters, filters, features, channels, 3, 'B', dropout, name=f'block_{index}', dtype=dtype)
-            for index in range(blocks)]
+
+        def block(inputs, size, type, name):
+            return GatedBlock(inputs, filters, features, channels, size, type, dropout, name=name, dtype=dtype)
+
+        self.stack = [block(channels, 7, 'A', 'first')]
+        self.stack += [block(filters, kernel_size, 'B', f'block_{index}') for index in range(blocks)]
         self.head = Head(
             filters, 2 * filters, self.num_outputs, channels, name='head', dtype=dtype)
         self.built = True
