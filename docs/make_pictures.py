@@ -16,7 +16,8 @@ import zoo
 from tfdgm import pretrained
 
 IMAGES = pathlib.Path(__file__).parent / 'images'
-FAMILY_ORDER = 'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE'
+FAMILY_ORDER = (
+    'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN')
 
 
 def digits_models() -> dict:
@@ -52,21 +53,26 @@ def digits_samples(path):
 def binarized_mnist_samples(path):
     """100 samples of each model of binarized MNIST, side by side."""
     names = [name for name in zoo.names() if name.endswith('_binarized_mnist')]
-    figure, axes = plt.subplots(1, len(names), figsize=(4.5 * len(names), 4.8), layout='constrained', squeeze=False)
-    for axis, name in zip(axes.flat, names):
+    columns = 3
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(4.5 * columns, 4.8 * rows), layout='constrained', squeeze=False)
+    for axis in axes.flat:
         axis.set_axis_off()
+    for axis, name in zip(axes.flat, names):
         axis.imshow(tfdgm.pictures.grid(zoo.load(name).distribution().sample(100, seed=0), gap=4))
         axis.set_title(name)
     figure.savefig(path, dpi=90)
 
 
 def completion(path):
-    """Five test digits, and seven completions of the upper half of each."""
-    digits = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', binarization='threshold').take(5))
-    upper_half = np.arange(8)[:, None, None] < 4
-    completed = zoo.load('nade_digits').distribution().sample((7, 5), seed=0, observed=digits, mask=upper_half)
-    columns = np.concatenate([digits[None], completed]).swapaxes(0, 1).reshape(-1, 8, 8, 1)
-    tfdgm.pictures.save_grid(path, columns, columns=8)
+    """Six test digits, the upper half of each, and eight completions of it."""
+    digits = tfdgm.data.as_arrays(tfdgm.data.load('binarized_mnist', 'test').take(6))
+    upper_half = np.arange(28)[:, None, None] < 14
+    dist = zoo.load('row_lstm_binarized_mnist').distribution()
+    completed = dist.sample((8, 6), seed=0, observed=digits, mask=upper_half)
+    columns = np.concatenate([digits[None], digits[None] * upper_half, completed]).swapaxes(0, 1)
+    tfdgm.pictures.save_grid(path, columns.reshape(-1, 28, 28, 1), columns=10)
 
 
 if __name__ == '__main__':
