@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfdgm
 from tfdgm.conditions import Image, Label, Vector
-from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians
+from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 
 @pytest.fixture
@@ -173,11 +173,6 @@ def test_a_loss_and_metrics_are_the_model_s_own(binary):
     binary.fit(np.zeros([8, 4, 4, 1]), verbose=0)
 
 
-def test_a_negative_number_of_samples(binary):
-    with pytest.raises(ValueError, match='must not be negative'):
-        binary.distribution().sample(-1)
-
-
 def test_vectors_of_the_wrong_shape():
     model = tfdgm.Independent(4, condition=Vector(3))
     with pytest.raises(ValueError, match=r'Expected conditions of shape \(3,\)'):
@@ -210,7 +205,8 @@ def test_vectors_of_the_wrong_shape():
     (lambda: tfdgm.MADE(4, num_masks=3, order=[[0, 1, 2, 3], [3, 2, 1, 0]]), '2 orders for 3 masks'),
     (lambda: Categorical(1), 'levels of Categorical must be a whole number of at least 2'),
     (lambda: MixtureOfGaussians(0), 'components of MixtureOfGaussians must be a whole number of at least 1'),
-    (lambda: MixtureOfGaussians(2, min_scale=0), 'min_scale above 0'),
+    (lambda: MixtureOfGaussians(2, min_scale=0), 'min_scale of MixtureOfGaussians must be a finite number above 0'),
+    (lambda: MixtureOfGaussians(2, min_scale=np.inf), 'min_scale of MixtureOfGaussians must be a finite number'),
     (lambda: Label(0), 'num_classes of Label must be a whole number of at least 1'),
     (lambda: Vector(0), 'size of Vector must be a whole number of at least 1'),
 ])
@@ -237,3 +233,85 @@ def test_compile_is_needed_to_fit():
     with pytest.raises(ValueError, match='compile'):
         tfdgm.FVSBN(4).fit(np.zeros([2, 4]))
     assert isinstance(tfdgm.FVSBN(4), keras.Model)
+
+
+@pytest.mark.parametrize('output, value', [
+    (Bernoulli(), 0.5), (Bernoulli(), -1), (Categorical(3), 0.5), (Categorical(3), 3), (MixtureOfLogistics(3), 1.5),
+    (MixtureOfGaussians(2), np.inf)])
+def test_the_likelihood_of_an_event_outside_the_support_is_no_number(output, value):
+    model = tfdgm.Independent(4, output=output)
+    x = np.zeros([2, 4], 'float32')
+    x[1, 2] = value
+    for log_prob in (model(x), model.distribution().log_prob(x), tf.function(model.distribution().log_prob)(x)):
+        np.testing.assert_array_equal(np.isnan(log_prob), [False, True])
+
+
+@pytest.mark.parametrize('condition, valid, invalid', [
+    (Label(3), 2, 3), (Label(3), 2., 0.5), (Vector(1), [1.], [np.inf]), (Image((1, 1, 1), 4), [[[3]]], [[[4]]])])
+def test_in_a_graph_nothing_comes_of_a_condition_that_is_not_valid(condition, valid, invalid):
+    model = tfdgm.FVSBN(4, condition=condition)
+    values = tf.constant([valid, invalid])
+
+    @tf.function
+    def evaluated(values):
+        dist = model.distribution(values)
+        return dist.log_prob(tf.zeros([2, 4])), dist.sample(seed=0)
+
+    log_prob, samples = evaluated(values)
+    np.testing.assert_array_equal(np.isnan(log_prob), [False, True])
+    np.testing.assert_array_equal(np.isnan(samples).all(axis=1), [False, True])
+
+
+@pytest.mark.parametrize('observed, mask', [(3., 1.), (1., 0.5)])
+def test_in_a_graph_nothing_comes_of_what_cannot_be_completed(binary, observed, mask):
+    @tf.function
+    def completed(observed, mask):
+        return binary.distribution().sample(seed=0, observed=observed, mask=mask)
+
+    assert np.all(np.isnan(completed(tf.fill([4, 4, 1], observed), tf.fill([4, 4, 1], mask))))
+
+
+@pytest.mark.parametrize('seed', [1.5, 'a', [1, 2, 3], [[1, 2]], np.array(1.5)])
+def test_a_seed_that_is_none(binary, seed):
+    with pytest.raises(ValueError, match='seed must be a whole number, two of them'):
+        binary.distribution().sample(seed=seed)
+
+
+@pytest.mark.parametrize('seed', [3, np.int64(3), np.array(3), tf.constant(3), [0, 3], tf.constant([0, 3])])
+def test_one_seed_in_every_form(binary, seed):
+    dist = binary.distribution()
+    np.testing.assert_array_equal(dist.sample(2, seed=seed), dist.sample(2, seed=3))
+
+
+@pytest.mark.parametrize('sample_shape', [-1, 1.5, '3', (2, -1), tf.constant(1.5)])
+def test_a_sample_shape_that_is_none(binary, sample_shape):
+    with pytest.raises(ValueError, match='sample_shape must be whole numbers from 0'):
+        binary.distribution().sample(sample_shape)
+
+
+def test_events_and_conditions_that_do_not_broadcast(labelled):
+    with pytest.raises(ValueError, match=r'Events of batch shape \(2,\) do not fit .* of batch shape \(3,\)'):
+        labelled.distribution([0, 1, 2]).log_prob(np.zeros([2, 4, 4, 1]))
+
+
+def test_a_pipeline_of_single_events(binary, labelled):
+    x = np.zeros([4, 4, 4, 1])
+    for model, data in (binary, x), (labelled, (x, np.zeros(4))):
+        with pytest.raises(ValueError, match=r'This pipeline gives single events.*dataset\.batch'):
+            model.fit(tf.data.Dataset.from_tensor_slices(data))
+    with pytest.raises(ValueError, match=r'Expected events of shape \(4, 4, 1\), after the batch dimension'):
+        binary(x[0])
+
+
+@pytest.mark.parametrize('data, options, message', [
+    ((), {}, 'There are no events'), ((None,), {}, 'There are no events'),
+    (({'images': np.zeros([8, 4, 4, 1])},), {}, "got a dictionary of 'images'"),
+    ((np.zeros([8, 4, 4, 1]),), {'class_weight': {0: 2.}}, 'weigh the events, by sample_weight')])
+def test_what_fit_can_not_learn_from(binary, data, options, message):
+    with pytest.raises(ValueError, match=message):
+        binary.fit(*data, **options)
+
+
+def test_conditions_for_a_model_without_one(binary):
+    with pytest.raises(ValueError, match='got a list of parts that differ in shape'):
+        binary.predict([np.zeros([8, 4, 4, 1]), np.zeros(8)])

@@ -289,7 +289,11 @@ def files(elsewhere, digits):
     pathlib.Path('text.npy').write_text('not an array')
     pathlib.Path('cut.npy').write_bytes(pathlib.Path('digits.npy').read_bytes()[:500])
     pathlib.Path('not_json.json').write_text('{')
+    pathlib.Path('folder.csv').mkdir()
     write(elsewhere / 'unknown_key.json', training={'epoch': 3})
+    write(elsewhere / 'optimizer.json', training={'optimizer': 'adm'})
+    write(elsewhere / 'shape.json', model=keras.saving.serialize_keras_object(tfdgm.Independent((9, 9, 1))))
+    write(elsewhere / 'mine' / pretrained.CONFIG, about='Mine.')
 
 
 @pytest.mark.parametrize('line, message', [
@@ -303,6 +307,9 @@ def files(elsewhere, digits):
     ('sample [red] -o grid.png', "The zoo has no '[red]'."),
     ('sample ./nowhere -o grid.png', 'There is no nowhere: expected a configuration'),
     ('score TRAINED missing.npy -o scores.csv', 'There is no file missing.npy.'),
+    ('score TRAINED folder.csv', 'There is no file folder.csv.'),
+    ('score TRAINED digits.npy -o folder.csv', 'folder.csv is a folder; name a file in it.'),
+    ('score TRAINED digits.npy --label 3', 'This model has no condition, but one was given'),
     ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
     ('score TRAINED cut.npy -o scores.csv', 'cut.npy is not a .npy file of numbers'),
@@ -324,6 +331,10 @@ def files(elsewhere, digits):
     ('train missing.json', 'There is no missing.json: expected a configuration such as'),
     ('train not_json.json -o new', 'not_json.json is not JSON'),
     ('train unknown_key.json -o new', 'Unknown in "training": epoch; it takes epochs, '),
+    ('train optimizer.json -o new', "an optimizer that Keras does not know, 'adm'"),
+    ('train shape.json -o new', 'Expected events of shape (9, 9, 1)'),
+    ('train shape.json -o text.npy', 'text.npy is a file; name a folder with -o.'),
+    ('train unknown_key.json -o mine', 'mine/config.json is another recipe than unknown_key.json'),
 ])
 def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, files, line, message):
     before = sorted(os.listdir())
@@ -333,6 +344,7 @@ def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector
     assert message in result.err
     assert re.fullmatch(r'error: .+\n', result.err)
     assert sorted(os.listdir()) == before
+    assert json.loads(pathlib.Path('mine', pretrained.CONFIG).read_text())['about'] == 'Mine.'
 
 
 def test_a_corrected_recipe_takes_the_place_of_a_refused_one(elsewhere):

@@ -1,5 +1,6 @@
 """The view of a model that TFP understands, seen from the rest of TFP."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -103,6 +104,23 @@ def test_sampling_under_a_tape_gives_constants(model):
     with tf.GradientTape() as tape:
         samples = tf.reduce_sum(tf.function(lambda: gaussians.sample(4, seed=0))())
     assert all(gradient is None for gradient in tape.gradient(samples, gaussians.trainable_variables))
+
+
+@pytest.mark.parametrize('make_condition', [tf.constant, tf.Variable, keras.Variable])
+def test_gradients_reach_the_condition(make_condition):
+    model = tfdgm.FVSBN(4, condition=tfdgm.conditions.Vector(2))
+    model.set_weights([np.ones(weight.shape) for weight in model.get_weights()])
+    given, x = make_condition([0.5, -1.]), np.eye(4)[:2]
+
+    def log_prob(condition):
+        return tf.reduce_sum(model.distribution(condition).log_prob(x))
+
+    with tf.GradientTape() as tape:
+        watched = given.value if isinstance(given, keras.Variable) else given
+        tape.watch(watched)
+        value = log_prob(given)
+    numerical = (log_prob([0.51, -1.]) - log_prob([0.49, -1.])) / 0.02
+    np.testing.assert_allclose(tape.gradient(value, watched)[0], numerical, rtol=1e-2)
 
 
 def test_distributions_around_it_have_its_variables(model):

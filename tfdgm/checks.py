@@ -11,7 +11,8 @@ from keras import tree
 def event_shape(shape) -> tuple:
     """Normalises a constructor's `event_shape`."""
     sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
-    if not sizes or not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
+    whole_numbers = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) for size in sizes)
+    if not sizes or not whole_numbers or min(sizes) < 1:
         raise ValueError(f'event_shape must be one or more positive whole numbers, such as (28, 28, 1), got {shape!r}.')
     return tuple(int(size) for size in sizes)
 
@@ -28,6 +29,20 @@ def whole(value, name: str, least: int = 1) -> int:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f'{name} must be a whole number of at least {least}, got {value!r}.')
     return int(value)
+
+
+def wholes(values, name: str) -> tuple:
+    """Returns a constructor's argument if it is one or more positive whole numbers."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or not len(values):
+        raise ValueError(f'{name} must be one or more positive whole numbers, such as (1, 2), got {values!r}.')
+    return tuple(whole(value, f'each of the {name}') for value in values)
+
+
+def positive(value, name: str) -> float:
+    """Returns a constructor's argument if it is a finite number above 0."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < np.inf:
+        raise ValueError(f'{name} must be a finite number above 0, got {value!r}.')
+    return float(value)
 
 
 def share(value, name: str) -> float:
@@ -51,6 +66,27 @@ def static_shape(x, expected, what: str = 'events', batch_rank: int | None = Non
         batch = 'any batch dimensions' if batch_rank is None else 'the batch dimension'
         raise ValueError(f'Expected {what} of shape {tuple(expected)}, after {batch}; '
                          f'got an array of shape {tuple(shape.as_list())}.')
+
+
+def sample_shape(shape):
+    """Raises unless a shape of samples, as far as it is known, is one or more whole numbers from 0."""
+    sizes = tf.convert_to_tensor(shape, dtype_hint=tf.int32)
+    values = tf.get_static_value(sizes)
+    if not sizes.dtype.is_integer or (values is not None and np.any(values < 0)):
+        raise ValueError(f'sample_shape must be whole numbers from 0, such as 5 or (2, 3), got {shape!r}.')
+
+
+def batch_fits(shape, event_shape, batch_shape):
+    """Raises if the shape of events can't be one of a distribution with that batch shape, as far as they are known."""
+    if shape.rank is None or batch_shape.rank is None:
+        return
+    outer = shape[:shape.rank - len(event_shape)]
+    try:
+        tf.broadcast_static_shape(outer, batch_shape)
+    except ValueError:
+        raise ValueError(f'Events of batch shape {tuple(outer)} do not fit a distribution of batch shape '
+                         f'{tuple(batch_shape)}: there is one event for each condition, or the shapes must broadcast.'
+                         ) from None
 
 
 def condition_given(condition, values):
@@ -98,6 +134,15 @@ def events(model, x):
                          f'this output needs every value to be {model.support()}.')
 
 
+def as_array(values) -> np.ndarray:
+    """Turns a list of equal arrays into one array."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError('Expected an array, got a list of parts that differ in shape. (A pair of events and '
+                         'conditions is for a model that has a condition.)') from None
+
+
 def first_event(flags: np.ndarray) -> int:
     """The index of the first event with a flag set."""
     return int(np.argmax(flags.reshape(len(flags), -1).any(axis=1)))
@@ -105,6 +150,9 @@ def first_event(flags: np.ndarray) -> int:
 
 def is_dataset(x) -> bool:
     """Whether `x` is a pipeline rather than arrays: its values can't be checked without running it."""
+    if isinstance(x, dict) and 'events' not in x:
+        raise ValueError(f"Expected events as an array, a pipeline or {{'events': …, 'sample_weight': …}}; got a "
+                         f'dictionary of {", ".join(map(repr, x))}.')
     return not (isinstance(x, (list, tuple)) or hasattr(x, '__array__') or tf.is_tensor(x))
 
 
@@ -137,6 +185,9 @@ def observed(model, x, mask, shape):
     """
     if x is None or mask is None:
         raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
+    for name, part in (('observed', x), ('mask', mask)):
+        if not tf.is_tensor(part) and np.asarray(part).dtype.kind not in 'biuf':
+            raise ValueError(f'{name} must be an array of numbers, got {part!r}.')
     parts = [tf.cast(part, tf.float32) for part in (x, mask)]
     shape = None if shape is None else tuple(shape.tolist())
     for name, part in zip(('observed', 'mask'), parts):
@@ -172,15 +223,21 @@ def data(model, x, y=None, sample_weight=None, predicting: bool = False):
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec
         parts = spec if isinstance(spec, tuple) else (spec,)
-        static_shape(tree.flatten(parts[0])[0], model.event_shape)
+        example = tree.flatten(parts[0])[0]
+        if example.shape == tf.TensorShape(model.event_shape):
+            raise ValueError('This pipeline gives single events, and Keras takes batches of them: pass '
+                             'dataset.batch(…), for example of 64.')
+        static_shape(example, model.event_shape, batch_rank=1)
         if not predicting:
             condition_given(model.condition, parts[1] if len(parts) > 1 else None)
+    elif x is None:
+        raise ValueError('There are no events: pass an array or a pipeline of them first.')
     elif not is_dataset(x):
         condition_given(model.condition, y)
-        x = np.asarray(x) if isinstance(x, list | tuple) else x
+        x = as_array(x) if isinstance(x, list | tuple) else x
         events(model, x)
         if y is not None:
-            y = np.asarray(y) if isinstance(y, list | tuple) else y
+            y = as_array(y) if isinstance(y, list | tuple) else y
             values = conditions(model.condition, y)
             if values.shape != (len(x), *model.condition.shape):
                 raise ValueError(f'Expected one condition for each of the {len(x)} events, an array of shape '

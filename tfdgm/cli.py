@@ -90,9 +90,10 @@ def score(
     if output is not None:
         check_target(output, '.csv')
     events = read_events(file)
-    from tfdgm import pretrained
+    from tfdgm import checks, pretrained
 
     model = pretrained.load(folder_of(name))
+    checks.condition_given(model.condition, label)
     inputs = events if label is None else [events, np.full(len(events), label)]
     log_probs = model.predict(inputs, verbose=0)
     with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
@@ -115,25 +116,26 @@ def train(
     """
     from tfdgm import cards, pretrained, training
 
-    recipe = pretrained.read_config(config)
-    training.checked_recipe(recipe)  # Before anything is written.
+    recipe = recipe_of(pretrained.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f'{folder} is a file; name a folder with -o.')
     if (folder / pretrained.WEIGHTS).exists() and not (folder / 'checkpoint').exists():
         raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
                          f'{folder / pretrained.WEIGHTS} to train it anew.')
-    recipe = {part: recipe[part] for part in ('about', 'model', 'dataset', 'training') if part in recipe}
-    if (folder / 'checkpoint').exists():
-        other = pretrained.read_config(folder)
-        if any(other.get(part) != value for part, value in recipe.items()):
-            raise ValueError(
-                f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with -o.')
-    else:
+    if (folder / pretrained.CONFIG).exists() and recipe_of(pretrained.read_config(folder)) != recipe:
+        raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with -o, '
+                         'or remove that file.')
+    try:
+        training.check(recipe)  # Before anything is written.
         folder.mkdir(parents=True, exist_ok=True)
         pretrained.write_config(folder, recipe)
-    try:
         trained = training.train(folder)
     except KeyboardInterrupt:
-        say(f'\nInterrupted. All whole epochs are kept in {folder / "checkpoint"}; the same command goes on.', errors)
+        checkpoint = folder / 'checkpoint'
+        say('\nInterrupted. ' + (f'All whole epochs are kept in {checkpoint}; the same command goes on.'
+                                 if checkpoint.exists() else 'No epoch was whole yet; the same command begins again.'),
+            errors)
         raise typer.Exit(130) from None
     cards.write(folder, pretrained.load(folder), trained)
     record = trained['record']
@@ -176,6 +178,11 @@ def evaluate(
     console.print(table)
 
 
+def recipe_of(config: dict) -> dict:
+    """The parts of a configuration that say how to train, without what came of it."""
+    return {part: config[part] for part in ('about', 'model', 'dataset', 'training') if part in config}
+
+
 def folder_of(name: str) -> pathlib.Path:
     """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
     import zoo
@@ -193,13 +200,15 @@ def check_target(path: pathlib.Path, *suffixes: str):
     """Raises, before any work is done, unless a file can be written there."""
     if path.suffix not in suffixes:
         raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder; name a file in it.')
     if not path.parent.is_dir():
         raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
 
 
 def read_events(path: pathlib.Path) -> np.ndarray:
     """Reads an array of events."""
-    if not path.exists():
+    if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
         events = np.load(path)

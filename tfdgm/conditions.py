@@ -1,7 +1,8 @@
 """What p(x | condition) may depend on.
 
 A condition knows the shape of one of its values, checks them, and encodes a batch of them as real features. Systems
-add a learned linear function of the features wherever they have a bias.
+add a learned linear function of the features wherever they have a bias. A graph can't raise an error about a value:
+of one that is not valid the features are NaN, so that no likelihood and no sample comes of it.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ class Condition(Configured):
         raise NotImplementedError
 
     def encode(self, values):
-        """`[batch, *shape]` -> real features `[batch, num_features]`."""
+        """`[batch, *shape]` -> real features `[batch, num_features]`, NaN where a value is not valid."""
         raise NotImplementedError
 
     def describe(self) -> str:
@@ -36,7 +37,7 @@ class Condition(Configured):
         raise NotImplementedError
 
     def contains(self, values):
-        """Whether each number is a valid one: booleans of the same shape."""
+        """Whether each number, of an array or a float32 tensor, is a valid one: booleans of the same shape."""
         raise NotImplementedError
 
 
@@ -67,16 +68,15 @@ class Label(Condition):
         return self.num_classes
 
     def encode(self, values):
-        values = ops.cast(values, 'int32')
-        exists = ops.expand_dims((values >= 0) & (values < self.num_classes), -1)
-        # A graph can't raise an error about a value: where there is no such class, there shall be no likelihood.
-        return ops.where(exists, ops.one_hot(values, self.num_classes, dtype='float32'), np.nan)
+        classes = ops.one_hot(ops.cast(values, 'int32'), self.num_classes, dtype='float32')
+        valid = self.contains(ops.cast(values, 'float32'))
+        return ops.where(ops.expand_dims(valid, -1), classes, np.nan)
 
     def describe(self):
         return f'whole numbers from 0 to {self.num_classes - 1}'
 
     def contains(self, values):
-        return (values >= 0) & (values < self.num_classes) & (values == np.floor(values))
+        return contains_whole(values, self.num_classes)
 
 
 @register_keras_serializable('tfdgm')
@@ -98,13 +98,14 @@ class Vector(Condition):
         return self.size
 
     def encode(self, values):
-        return ops.cast(values, 'float32')
+        values = ops.cast(values, 'float32')
+        return ops.where(self.contains(values), values, np.nan)
 
     def describe(self):
         return f'vectors of {self.size} finite real numbers'
 
     def contains(self, values):
-        return np.isfinite(values)
+        return abs(values) < np.inf
 
 
 @register_keras_serializable('tfdgm')
@@ -134,10 +135,17 @@ class Image(Condition):
         return int(np.prod(self.shape))
 
     def encode(self, values):
-        return ops.reshape(ops.cast(values, 'float32') / (self.levels - 1), (-1, self.num_features))
+        values = ops.cast(values, 'float32')
+        values = ops.where(self.contains(values), values / (self.levels - 1), np.nan)
+        return ops.reshape(values, (-1, self.num_features))
 
     def describe(self):
         return f'images of shape {self.shape}, each value a whole number from 0 to {self.levels - 1}'
 
     def contains(self, values):
-        return (values >= 0) & (values < self.levels) & (values == np.floor(values))
+        return contains_whole(values, self.levels)
+
+
+def contains_whole(values, count):
+    """Whether each number is a whole one from 0 to count-1: booleans of the same shape."""
+    return (values >= 0) & (values < count) & (values % 1 == 0)

@@ -1,5 +1,6 @@
 """ModelDistribution: the view of a model that TensorFlow Probability understands."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -36,10 +37,13 @@ class ModelDistribution(tfd.Distribution):
         parameters = dict(locals())
         checks.condition_given(model.condition, condition)
         if condition is not None:
-            concrete = condition if not tf.is_tensor(condition) else tf.get_static_value(condition)
-            if concrete is not None:
-                condition = checks.conditions(model.condition, concrete)
-            condition = tf.cast(condition, model.condition.dtype)
+            condition = condition.value if isinstance(condition, keras.Variable) else condition
+            if not tf.is_tensor(condition):
+                condition = checks.conditions(model.condition, condition)
+            elif tf.get_static_value(condition) is not None:
+                # The tensor itself is kept: there may be a tape that watches it.
+                checks.conditions(model.condition, tf.get_static_value(condition))
+            condition = tf.convert_to_tensor(condition)
             checks.static_shape(condition, model.condition.shape, 'conditions')
         name = name or type(model).__name__
         with tf.name_scope(name) as name:
@@ -106,6 +110,7 @@ class ModelDistribution(tfd.Distribution):
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
             # TFP lets the samples and the distribution's batch broadcast against each other.
+            checks.batch_fits(x.shape, event_shape, self.batch_shape)
             outer = tf.broadcast_dynamic_shape(outer, self._batch_shape_tensor())
             x = tf.broadcast_to(x, tf.concat([outer, event_shape], 0))
             inner = self._model.condition.shape
@@ -136,6 +141,9 @@ class ModelDistribution(tfd.Distribution):
                 samples = self._model.sample(count, condition, seed, *observed)
             else:
                 samples = self._model.run(self._model.sample, int(static_count), condition, seed, *observed)
+        if condition is not None:
+            valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
+            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
         shape = tf.concat([[n], batch_shape, self._model.event_shape], 0)
         return tf.stop_gradient(tf.reshape(samples, shape))
 
@@ -168,14 +176,15 @@ class ModelDistribution(tfd.Distribution):
         >>> completed.shape, bool(np.all(completed[:, :4] == 1))
         (TensorShape([3, 8, 8, 1]), True)
         """
-        sizes = tf.get_static_value(tf.convert_to_tensor(sample_shape, dtype_hint=tf.int32))
-        if sizes is not None and np.any(sizes < 0):
-            raise ValueError(f'sample_shape must not be negative, got {sample_shape}.')
+        checks.sample_shape(sample_shape)
         if observed is None and mask is None:
             return super().sample(sample_shape, seed, name)
         shape = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor(),
                            self._model.event_shape], 0)
-        known = checks.observed(self._model, observed, mask, tf.get_static_value(shape))
+        known, flags = checks.observed(self._model, observed, mask, tf.get_static_value(shape))
+        # In a graph the checks see no values.
+        clear = (flags == 0) | (flags == 1)
+        known = tf.where(clear & self._model.contains(known), known, np.nan), tf.where(clear, flags, 1.)
         known = [tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known]
         return super().sample(sample_shape, seed, name, observed=known)
 
@@ -183,6 +192,8 @@ class ModelDistribution(tfd.Distribution):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)
-        x = tf.cast(x, tf.float32)
-        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._model.support()}.'
-        return [tf.debugging.Assert(tf.reduce_all(self._model.contains(x)), [message, x])]
+        x = tf.reshape(tf.cast(x, tf.float32), [-1])
+        contained = self._model.contains(x)
+        example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
+        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._model.support()}; one is'
+        return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]

@@ -152,7 +152,7 @@ class GenerativeModel(keras.Model):
 
     def call(self, inputs, training=False):
         x, condition = (inputs, None) if self.condition is None else checks.pair(inputs)
-        checks.static_shape(x, self.event_shape)
+        checks.static_shape(x, self.event_shape, batch_rank=1)
         if condition is not None:
             checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
         return ops.cast(self.log_prob(x, condition, training), 'float32')
@@ -205,6 +205,9 @@ class GenerativeModel(keras.Model):
         """Arguments for one of Keras's methods, checked, with weights in the form that Keras keeps."""
         arguments = dict(inspect.signature(method).bind(*args, **kwargs).arguments)
         arguments.update(arguments.pop('kwargs', {}))
+        if arguments.pop('class_weight', None) is not None:
+            raise ValueError('class_weight weighs the classes of a target, and a density has none: weigh the events, '
+                             'by sample_weight.')
         names = 'x', 'y', 'sample_weight'
         arguments.update(zip(names, checks.data(self, *(arguments.get(name) for name in names))))
         if arguments['sample_weight'] is not None:

@@ -80,7 +80,7 @@ class Output(Configured):
         raise NotImplementedError
 
     def contains(self, x):
-        """Whether each value lies in the support: `[...]` -> booleans `[...]`. NaN never does."""
+        """Whether each value of an array or a float32 tensor lies in the support: `[...]` -> booleans `[...]`."""
         raise NotImplementedError
 
 
@@ -132,7 +132,7 @@ class Quantised(Output):
         return f'a whole number from 0 to {self.levels - 1}'
 
     def contains(self, x):
-        return (x >= 0) & (x <= self.levels - 1) & (x == ops.floor(x))
+        return (x >= 0) & (x < self.levels) & (x % 1 == 0)
 
 
 @register_keras_serializable('tfdgm')
@@ -197,8 +197,7 @@ class MixtureOfGaussians(Output):
 
     def __post_init__(self):
         checks.whole(self.components, 'components of MixtureOfGaussians')
-        if not self.min_scale > 0:
-            raise ValueError(f'MixtureOfGaussians needs a min_scale above 0, got {self.min_scale}.')
+        checks.positive(self.min_scale, 'min_scale of MixtureOfGaussians')
 
     @property
     def num_parameters(self):
@@ -225,7 +224,7 @@ class MixtureOfGaussians(Output):
         return 'a finite real number'
 
     def contains(self, x):
-        return ops.isfinite(x)
+        return abs(x) < np.inf
 
 
 @register_keras_serializable('tfdgm')
@@ -266,8 +265,10 @@ class MixtureOfLogistics(Quantised):
         half = (self.levels - 1) / 2
         # Components that start equal would stay equal.
         spread = np.linspace(-1, 1, self.components + 2)[1:-1].astype('float32')
-        # A scale of exp(-7) puts all the mass on one of 256 levels.
-        return logits, tfd.Logistic((locations + spread + 1) * half, tf.exp(tf.maximum(log_scales, -7.)) * half)
+        # A scale of exp(-7) puts all the mass on one of 256 levels; one of exp(7) puts it on the first and the last,
+        # and still leaves float32 a difference between levels beside each other.
+        scales = tf.exp(tf.clip_by_value(log_scales, -7., 7.)) * half
+        return logits, tfd.Logistic((locations + spread + 1) * half, scales)
 
     def components_of(self, parameters) -> tfd.Distribution:
         """The distributions of the components, batch shape `[..., components]`."""

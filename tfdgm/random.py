@@ -2,17 +2,27 @@
 
 import numbers
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 
 def stateless_seed(seed):
-    """Makes TensorFlow's stateless seed of what people pass: an integer, a stateless seed, or None for a fresh one."""
+    """Makes TensorFlow's stateless seed of what people pass: an integer, a stateless seed, or None for a fresh one.
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    if seed is None:
+        return tfp.random.sanitize_seed(None)
     if isinstance(seed, numbers.Integral):
         return tf.constant([0, seed % 2**31], tf.int32)
-    if tf.is_tensor(seed) and seed.shape.rank == 0:
-        return tf.stack([0, tf.cast(seed, tf.int32)])
-    return tfp.random.sanitize_seed(seed)
+    tensor = seed if tf.is_tensor(seed) else np.asarray(seed)
+    if not tf.as_dtype(tensor.dtype).is_integer or tuple(tensor.shape) not in ((), (2,)):
+        raise ValueError(f'seed must be a whole number, two of them (a stateless seed), or None, got {seed!r}.')
+    if len(tensor.shape) == 0:
+        return tf.stack([0, tf.cast(tensor, tf.int32)])
+    return tfp.random.sanitize_seed(tensor)
 
 
 def split(seed, count: int):

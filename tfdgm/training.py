@@ -48,7 +48,7 @@ def train(folder, verbose='auto', epochs: int | None = None):
     """
     folder = pathlib.Path(folder)
     config = pretrained.read_config(folder)
-    recipe = checked_recipe(config)
+    recipe = check(config)
     keras.utils.set_random_seed(recipe['seed'])
     examples = data.load(split='train', **config['dataset'])
     if config['dataset'].get('binarization') != 'dynamic':
@@ -61,8 +61,6 @@ def train(folder, verbose='auto', epochs: int | None = None):
     if model is None:
         model = pretrained.build(config)
         model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
-        first_batch = keras.utils.unpack_x_y_sample_weight(next(iter(validation)))
-        checks.data(model, *first_batch[:2])
     first = int(model.optimizer.iterations) // steps
     checkpoint.forget_after(first)
     last = min(recipe['epochs'], epochs or recipe['epochs'])
@@ -92,6 +90,23 @@ def train(folder, verbose='auto', epochs: int | None = None):
     pretrained.write_config(folder, config)
     shutil.rmtree(checkpoint.folder)
     return config
+
+
+def check(config: dict) -> dict:
+    """Makes all that a configuration describes, to see that it can be trained. Writes nothing.
+
+    Returns:
+        The part "training" with its defaults.
+
+    Raises:
+        ValueError: if a part is not valid, or the dataset is none for the model.
+    """
+    recipe = checked_recipe(config)
+    model = pretrained.build(config)
+    model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
+    examples = data.load(split='validation', **config['dataset']).batch(recipe['batch_size'])
+    checks.data(model, *keras.utils.unpack_x_y_sample_weight(next(iter(examples)))[:2])
+    return recipe
 
 
 def checked_recipe(config: dict) -> dict:

@@ -17,12 +17,13 @@ SYSTEMS = {
     'made_masks': lambda *args, **kwargs: tfdgm.MADE(
         *args, hidden_units=(9, 7), num_masks=3, direct_connections=True, activation='tanh', **kwargs),
     'pixel_cnn': lambda *args, **kwargs: tfdgm.PixelCNN(*args, filters=6, blocks=2, **kwargs),
-    'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(*args, filters=6, blocks=2, **kwargs),
+    'gated_pixel_cnn': lambda *args, **kwargs: tfdgm.GatedPixelCNN(
+        *args, filters=6, blocks=2, dilations=(1, 2), **kwargs),
     'pixel_cnn_pp': lambda *args, **kwargs: tfdgm.PixelCNNPlusPlus(
         *args, filters=6, blocks=1, **{'output': Bernoulli(), 'dilations': (2,), **kwargs}),
     'row_lstm': lambda *args, **kwargs: tfdgm.PixelRNN(*args, filters=6, blocks=2, **kwargs),
     'diagonal_bilstm': lambda *args, **kwargs: tfdgm.PixelRNN(
-        *args, cell='DiagonalBiLSTM', filters=6, blocks=2, **kwargs),
+        *args, cell='DiagonalBiLSTM', filters=6, blocks=1, **kwargs),
 }
 # Systems of images: they take three-dimensional events in their natural order only.
 IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn', 'pixel_cnn_pp', 'row_lstm', 'diagonal_bilstm']
@@ -37,9 +38,12 @@ CASES = [('bernoulli', 'unconditional', 'natural'), ('bernoulli', 'label', 'rand
          ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural'),
          ('logistics', 'label', 'random')]
 
-# What XLA takes long to compile, the steps of training of deep networks, is done in two of the cases.
+# The networks of images take long to compile, and know no orders: each output and condition once.
+IMAGE_CASES = [CASES[0], CASES[3], CASES[5], CASES[6]]
+SYSTEMS_AND_CASES = [(system, *case) for system in SYSTEMS for case in (
+    IMAGE_CASES if system in IMAGE_SYSTEMS else CASES)]
 SYSTEMS_AND_CASES_TO_FIT = [(system, *case) for system in SYSTEMS for case in (
-    CASES[1:4:2] if system in IMAGE_SYSTEMS else CASES)]
+    IMAGE_CASES[:2] if system in IMAGE_SYSTEMS else CASES)]
 SYSTEMS_AND_ORDERS = [(system, order) for system in SYSTEMS for order in ORDERS
                       if order == 'natural' or system not in IMAGE_SYSTEMS]
 

@@ -47,6 +47,16 @@ def test_of_an_image_in_colour_step_gives_the_parameters_of_the_parallel_form(sy
 
 
 @every_image_system
+@pytest.mark.parametrize('shape', [(1, 4, 1), (4, 1, 1)])
+def test_of_one_row_or_column_step_sees_the_condition_at_its_own_site(system, shape):
+    condition = Image(shape, levels=5)
+    model = make(system, shape, output=MixtureOfLogistics(4, 2), condition=condition)
+    x, values = some_events(model, 2), some_condition(condition, (2,))
+    wanted = np.reshape(model.parameters(x, values), (2, 4, -1))
+    np.testing.assert_allclose(step_by_step(model, x, values), wanted, atol=1e-4)
+
+
+@every_image_system
 def test_probabilities_of_images_in_colour_sum_to_one(system):
     model = make(system, (2, 2, 3), condition=Image((1, 1, 1), levels=4), output=MixtureOfLogistics(2, 3))
     events = every_event((2, 2, 3), 2)
@@ -85,7 +95,7 @@ def pixels_before(height, width, row, column):
 
 @pytest.mark.parametrize('make_model', [
     lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=6)),
-    lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=3, kernel_size=5)),
+    lambda: positive(tfdgm.GatedPixelCNN((9, 9, 1), filters=4, blocks=3, dilations=(1, 2, 4))),
     lambda: tfdgm.PixelCNNPlusPlus((9, 9, 1), filters=4, blocks=2, dilations=(1, 2))])
 def test_without_a_blind_spot_a_model_sees_exactly_the_pixels_before(make_model):
     model = make_model()
@@ -182,6 +192,19 @@ def test_logistic_mixture_is_the_formula_of_its_paper():
     np.testing.assert_allclose(given, wanted, rtol=2e-3)
 
 
+def test_logistic_mixture_has_finite_derivatives_whatever_the_network_says():
+    levels = tf.range(256.)
+    for location in (0., -10., 1e4):
+        for log_scale in (-50., -7., 0., 7., 50.):
+            parameters = tf.tile([[0., location, log_scale]], [256, 1])
+            with tf.GradientTape() as tape:
+                tape.watch(parameters)
+                log_prob = MixtureOfLogistics(256, 1).distribution(parameters).log_prob(levels)
+            assert np.all(np.isfinite(log_prob))
+            assert np.all(np.isfinite(tape.gradient(log_prob, parameters)))
+            assert scipy.special.logsumexp(log_prob) == pytest.approx(0, abs=1e-3)
+
+
 def test_pixels_of_pixel_cnn_pp_have_the_joint_density_of_its_paper():
     model = tfdgm.PixelCNNPlusPlus((1, 1, 3), output=MixtureOfLogistics(6, 2), filters=4, blocks=1, dilations=(1,))
     outputs = np.random.default_rng(0).normal(size=(1, model.num_outputs)).astype('float32')
@@ -270,9 +293,11 @@ def test_images_of_the_wrong_shape(system, shape):
         model.fit(np.zeros([4, *shape]))
 
 
-def test_an_even_kernel_has_no_middle():
-    with pytest.raises(ValueError, match='kernel_size of GatedPixelCNN must be odd, got 4'):
-        tfdgm.GatedPixelCNN((4, 4, 1), kernel_size=4)
+@pytest.mark.parametrize('system', [tfdgm.PixelCNN, tfdgm.GatedPixelCNN, tfdgm.PixelCNNPlusPlus])
+@pytest.mark.parametrize('dilations', [(), 2, (1, 0), (1, 1.5), '12'])
+def test_dilations_that_are_none(system, dilations):
+    with pytest.raises(ValueError, match=f'dilations of {system.__name__} must be'):
+        system((4, 4, 1), dilations=dilations)
 
 
 @every_image_system

@@ -7,12 +7,12 @@ import scipy.stats
 import tensorflow as tf
 
 from tests.autoregressive.systems import (
-    CASES,
     CONDITIONS,
     IMAGE_SYSTEMS,
     ORDERS,
     OUTPUTS,
     SYSTEMS,
+    SYSTEMS_AND_CASES,
     SYSTEMS_AND_CASES_TO_FIT,
     SYSTEMS_AND_ORDERS,
     chains,
@@ -24,9 +24,8 @@ from tests.autoregressive.systems import (
 
 every_system = pytest.mark.parametrize('system', SYSTEMS)
 every_output = pytest.mark.parametrize('output', ['bernoulli', 'categorical', 'gaussians'])
-every_condition = pytest.mark.parametrize('condition', CONDITIONS)
 every_system_and_order = pytest.mark.parametrize('system, order', SYSTEMS_AND_ORDERS)
-every_case = pytest.mark.parametrize('output, condition, order', CASES)
+every_system_and_case = pytest.mark.parametrize('system, output, condition, order', SYSTEMS_AND_CASES)
 discrete_output = pytest.mark.parametrize('output', ['bernoulli', 'categorical'])
 with_and_without_condition = pytest.mark.parametrize('condition', ['unconditional', 'label'])
 
@@ -36,8 +35,9 @@ def distribution(model, batch_shape=(), **kwargs):
 
 
 @every_system
-@pytest.mark.parametrize('output', ['bernoulli', 'categorical', 'logistics'])
-@every_condition
+@pytest.mark.parametrize('output, condition', [
+    ('bernoulli', 'unconditional'), ('bernoulli', 'vector'), ('categorical', 'label'), ('categorical', 'unconditional'),
+    ('logistics', 'label')])
 def test_probabilities_of_all_events_sum_to_one(system, output, condition):
     model = make(system, (2, 2, 1), output=OUTPUTS[output], condition=CONDITIONS[condition], order='random')
     events = every_event((2, 2, 1), getattr(model.output, 'levels', 2))
@@ -77,8 +77,7 @@ def test_parameters_depend_on_earlier_sites_only(system, output, order):
                 assert not np.array_equal(after[site], before[site]), 'the last site before should matter'
 
 
-@every_system
-@every_case
+@every_system_and_case
 def test_step_gives_the_parameters_of_the_parallel_form(system, output, condition, order):
     model = make(system, (2, 3, 1), output=OUTPUTS[output], condition=CONDITIONS[condition], order=ORDERS[order])
     x, values = some_events(model, 8), some_condition(model.condition, (8,))
@@ -142,8 +141,7 @@ def test_a_seed_means_the_same_samples_with_xla_and_without(system, output):
     np.testing.assert_allclose(in_graph(), first, atol=1e-5)
 
 
-@every_system
-@every_case
+@every_system_and_case
 def test_saving_keeps_every_log_probability(system, output, condition, order, tmp_path):
     arguments = {'output': OUTPUTS[output], 'condition': CONDITIONS[condition], 'order': ORDERS[order], 'seed': 5}
     model = make(system, (2, 3, 1), **arguments)
@@ -158,8 +156,7 @@ def test_saving_keeps_every_log_probability(system, output, condition, order, tm
     np.testing.assert_array_equal(fresh.distribution(values).log_prob(x), wanted)
 
 
-@every_system
-@every_case
+@every_system_and_case
 def test_gradients_reach_every_weight(system, output, condition, order):
     model = make(system, (2, 3, 1), output=OUTPUTS[output], condition=CONDITIONS[condition], order=ORDERS[order])
     x, values = some_events(model), some_condition(model.condition, (16,))
@@ -174,8 +171,7 @@ def test_gradients_reach_every_weight(system, output, condition, order):
 
 
 @every_system
-@pytest.mark.parametrize('condition', ['label', 'vector'])
-@pytest.mark.parametrize('batch_shape', [(), (2,), (3, 2)])
+@pytest.mark.parametrize('condition, batch_shape', [('label', ()), ('vector', (2,)), ('label', (3, 2))])
 def test_shapes_are_those_that_tfp_documents(system, condition, batch_shape):
     model = make(system, (2, 2, 1), condition=CONDITIONS[condition])
     model.compile(jit_compile=False)  # Shapes don't depend on XLA, which would compile each of them.
@@ -231,8 +227,9 @@ def test_mixed_precision_trains_and_sums_in_float32(system):
     log_prob = model.distribution().log_prob(x)
     assert log_prob.dtype == tf.float32
     assert all(variable.dtype == 'float32' for variable in model.trainable_variables)
-    # Hundreds of terms that are each rounded to 8 bits, but not their sum, which bfloat16 would hold only to about 1%.
-    np.testing.assert_allclose(log_prob, exact.distribution().log_prob(x), rtol=3e-3)
+    # Hundreds of terms that are each rounded to 8 bits, processors differ in how often; but not their sum.
+    np.testing.assert_allclose(log_prob, exact.distribution().log_prob(x), rtol=1e-2)
+    assert np.any(log_prob != tf.cast(tf.cast(log_prob, 'bfloat16'), 'float32'))
     model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(x, epochs=5, verbose=0).history
     assert history['loss'][-1] < history['loss'][0]

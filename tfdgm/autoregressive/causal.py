@@ -177,8 +177,8 @@ class Site(View):
         self.image, self.margin, self.caches, self.row, self.column = image, margin, dict(caches), row, column
         self.condition = None
         if condition is not None:
-            spatial = condition.shape[1] != 1
-            self.condition = condition[:, row, column] if spatial else condition[:, 0, 0]
+            height, width = condition.shape[1:3]
+            self.condition = condition[:, row if height > 1 else 0, column if width > 1 else 0]
 
     def __call__(self, layer, features=None):
         if features is None:
@@ -194,8 +194,7 @@ class Row(View):
         self.image, self.margin, self.caches, self.row = image, margin, dict(caches), row
         self.condition = None
         if condition is not None:
-            spatial = condition.shape[1] != 1
-            self.condition = ops.swapaxes(condition[:, row if spatial else 0], 0, 1)
+            self.condition = ops.swapaxes(condition[:, row if condition.shape[1] > 1 else 0], 0, 1)
 
     def __call__(self, layer, features=None):
         if features is None:

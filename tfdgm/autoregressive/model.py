@@ -114,9 +114,14 @@ class AutoregressiveModel(GenerativeModel):
         return self.log_prob_given(self.parameters(x, condition, training), x)
 
     def log_prob_given(self, parameters, x):
-        """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""
-        output = self.output.distribution(ops.cast(parameters, 'float32'))
-        log_probs = output.log_prob(ops.cast(x, 'float32'))
+        """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats.
+
+        It is NaN where a value lies outside the support: what TFP's distributions give there differs.
+        """
+        x = ops.cast(x, 'float32')
+        contained = self.output.contains(x)
+        log_probs = self.output.distribution(ops.cast(parameters, 'float32')).log_prob(ops.where(contained, x, 0.))
+        log_probs = ops.where(contained, log_probs, np.nan)
         return ops.sum(ops.reshape(log_probs, (-1, self.num_sites)), axis=1)
 
     @property

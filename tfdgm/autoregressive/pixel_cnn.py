@@ -13,11 +13,12 @@ from tfdgm.autoregressive.layers import ConditionProjection, Dropout, dense
 class ResidualBlock(Layer):
     """Features `[…, 2 * filters]` through a bottleneck with a causal convolution of 3x3, added to themselves."""
 
-    def __init__(self, filters, condition_features, channels, dropout, **kwargs):
+    def __init__(self, filters, dilation, condition_features, channels, dropout, **kwargs):
         super().__init__(**kwargs)
         shared = {'channels': channels, 'dtype': self.dtype_policy}
         self.narrow = CausalConvolution(2 * filters, filters, name=f'{self.name}_narrow', **shared)
-        self.convolution = CausalConvolution(filters, filters, (2, 3), name=f'{self.name}_convolution', **shared)
+        self.convolution = CausalConvolution(
+            filters, filters, (2, 3), dilation=dilation, name=f'{self.name}_convolution', **shared)
         self.condition = ConditionProjection(condition_features, filters, dtype=self.dtype_policy)
         self.dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.widen = CausalConvolution(filters, 2 * filters, name=f'{self.name}_widen', **shared)
@@ -52,19 +53,23 @@ class PixelCNN(ImageModel):
         dropout: the share of the features inside the blocks that is left out at each training step.
         filters: h of the paper: blocks have 2h features outside and h inside.
         blocks: how many residual blocks.
+        dilations: of their convolutions, in turn. The paper has none; a dilation of d looks d rows and columns further
+            for the same price.
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
-                 **kwargs):
+                 dilations=(1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.whole(filters, 'filters of PixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of PixelCNN', 0)
+        self.dilations = checks.wholes(dilations, 'dilations of PixelCNN')
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [
-            ResidualBlock(filters, self.condition_map.num_features, self.channels, dropout, dtype=self.dtype_policy,
-                          name=f'block_{index}') for index in range(blocks)]
+            ResidualBlock(filters, self.dilations[index % len(self.dilations)], self.condition_map.num_features,
+                          self.channels, dropout, dtype=self.dtype_policy, name=f'block_{index}')
+            for index in range(blocks)]
         self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
         self.built = True
 
@@ -88,20 +93,22 @@ class GatedBlock(Layer):
         condition_features: how many features the condition has.
         channels: how many channels an image has.
         size: of the convolutions, odd.
+        dilation: of the convolutions.
         type: 'A' for the first block, which reads the image, else 'B'.
         dropout: the share of both stacks' features that is left out in training.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, inputs, filters, condition_features, channels, size, type, dropout, **kwargs):
+    def __init__(self, inputs, filters, condition_features, channels, size, dilation, type, dropout, **kwargs):
         super().__init__(**kwargs)
         reach, dtype = size // 2 + 1, self.dtype_policy
         # The rows above are known in full: the vertical stack needs no groups.
         self.vertical = CausalConvolution(
-            inputs, 2 * filters, (reach - (type == 'A'), size), 'rows', type, name=f'{self.name}_vertical', dtype=dtype)
+            inputs, 2 * filters, (reach - (type == 'A'), size), 'rows', type, dilation=dilation,
+            name=f'{self.name}_vertical', dtype=dtype)
         self.horizontal = CausalConvolution(
-            inputs, 2 * filters, (1, reach), 'left', type, channels, parts=2, name=f'{self.name}_horizontal',
-            dtype=dtype)
+            inputs, 2 * filters, (1, reach), 'left', type, channels, parts=2, dilation=dilation,
+            name=f'{self.name}_horizontal', dtype=dtype)
         self.link = dense(2 * filters, 2 * filters, 'link', dtype)
         self.vertical_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
         self.horizontal_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
@@ -151,28 +158,29 @@ class GatedPixelCNN(ImageModel):
         dropout: the share of both stacks' features that is left out at each training step.
         filters: the width of both stacks.
         blocks: how many gated layers follow the first.
-        kernel_size: of their convolutions, odd. Each layer sees `kernel_size // 2` rows and columns further.
+        dilations: of their convolutions, in turn. The paper has none; a dilation of d looks d rows and columns further
+            for the same price.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: if the events are no images, or the kernel size is even.
+        ValueError: if the events are no images.
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
-                 kernel_size=3, **kwargs):
+                 dilations=(1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
-        self.kernel_size = checks.whole(kernel_size, 'kernel_size of GatedPixelCNN')
-        if kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size of GatedPixelCNN must be odd, got {kernel_size}: its middle is the site.')
+        self.dilations = checks.wholes(dilations, 'dilations of GatedPixelCNN')
         features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
 
-        def block(inputs, size, type, name):
-            return GatedBlock(inputs, filters, features, channels, size, type, dropout, name=name, dtype=dtype)
+        def block(name, inputs, size=3, dilation=1, type='B'):
+            return GatedBlock(
+                inputs, filters, features, channels, size, dilation, type, dropout, name=name, dtype=dtype)
 
-        self.stack = [block(channels, 7, 'A', 'first')]
-        self.stack += [block(filters, kernel_size, 'B', f'block_{index}') for index in range(blocks)]
+        self.stack = [block('first', channels, 7, type='A')]
+        self.stack += [block(f'block_{index}', filters, dilation=self.dilations[index % len(self.dilations)])
+                       for index in range(blocks)]
         self.head = Head(
             filters, 2 * filters, self.num_outputs, channels, name='head', dtype=dtype)
         self.built = True

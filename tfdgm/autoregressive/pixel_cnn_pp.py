@@ -95,7 +95,7 @@ class PixelCNNPlusPlus(ImageModel):
                              f'output=tfdgm.outputs.MixtureOfLogistics(…), got {output}.')
         self.filters = checks.whole(filters, 'filters of PixelCNNPlusPlus')
         self.blocks = checks.whole(blocks, 'blocks of PixelCNNPlusPlus')
-        self.dilations = tuple(checks.whole(dilation, 'dilations of PixelCNNPlusPlus') for dilation in dilations)
+        self.dilations = checks.wholes(dilations, 'dilations of PixelCNNPlusPlus')
         dtype, channels = self.dtype_policy, self.channels
         self.first_rows = CausalConvolution(
             channels, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)

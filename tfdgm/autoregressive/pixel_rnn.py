@@ -187,6 +187,8 @@ class PixelRNN(ImageModel):
     >>> model.distribution().sample(2, seed=0).shape
     TensorShape([2, 8, 8, 1])
 
+    Its log-density has derivatives of any order by `tf.GradientTape`, and none by `tf.autodiff.ForwardAccumulator`.
+
     Args:
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
@@ -204,7 +206,7 @@ class PixelRNN(ImageModel):
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='RowLSTM', filters=16, blocks=3,
                  **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
-        if cell not in CELLS:
+        if not isinstance(cell, str) or cell not in CELLS:
             raise ValueError(f'cell of PixelRNN must be one of {", ".join(CELLS)}, got {cell!r}.')
         self.cell = cell
         self.filters = checks.whole(filters, 'filters of PixelRNN')
