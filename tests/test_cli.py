@@ -256,6 +256,26 @@ def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
     assert not pathlib.Path('mine/checkpoint').exists()
 
 
+def test_an_interruption_that_a_library_swallows_is_heeded(elsewhere, monkeypatch):
+    batches = []
+
+    def swallow(checkpoint, batch, logs=None):
+        batches.append(batch)
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+
+    write(elsewhere / 'mine' / pretrained.CONFIG)
+    monkeypatch.setattr(training.Checkpoint, 'on_train_batch_begin', swallow, raising=False)
+    hearing = signal.signal(signal.SIGINT, signal.default_int_handler)  # The tests may run deaf to Ctrl-C.
+    try:
+        assert run('train', 'mine').status == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, hearing)
+    assert batches == [0]
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_a_training_without_a_traceback(elsewhere):
     write(elsewhere / 'mine' / pretrained.CONFIG, training={'epochs': 100_000, 'batch_size': 399})

@@ -3,12 +3,15 @@
 A run can be stopped at any time and goes on from its last whole epoch, to the same weights as an uninterrupted one.
 """
 
+import contextlib
 import copy
 import json
 import os
 import pathlib
 import platform
 import shutil
+import signal
+import threading
 import time
 
 import keras
@@ -67,9 +70,10 @@ def train(folder, verbose='auto', epochs: int | None = None):
     if first < last and not checkpoint.finished():
         # With an average of the weights, the validation sees the average and so does `checkpoint`, which comes first.
         averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
-        model.fit(
-            batches(examples, recipe, first * steps), steps_per_epoch=steps, initial_epoch=first, epochs=last,
-            validation_data=validation, callbacks=[checkpoint, *averaging], verbose=verbose, shuffle=False)
+        with heeding_interruption() as heed:
+            model.fit(
+                batches(examples, recipe, first * steps), steps_per_epoch=steps, initial_epoch=first, epochs=last,
+                validation_data=validation, callbacks=[checkpoint, *averaging, heed], verbose=verbose, shuffle=False)
     if not checkpoint.finished() and last < recipe['epochs']:
         return None
     best = checkpoint.best_epoch()
@@ -157,6 +161,31 @@ def batches(examples, recipe, skipped: int):
     """Shuffled batches without end, each epoch in an order of its own; the first `skipped` ones have been seen."""
     shuffled = examples.shuffle(int(examples.cardinality()), seed=recipe['seed']).batch(recipe['batch_size'])
     return shuffled.repeat().skip(skipped).prefetch(tf.data.AUTOTUNE)
+
+
+@contextlib.contextmanager
+def heeding_interruption():
+    """A callback that ends the training at Ctrl-C even where a library swallowed the KeyboardInterrupt, as h5py can."""
+    interrupted = threading.Event()
+    previous = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number, frame):
+        interrupted.set()
+        previous(number, frame)
+
+    def heed(batch, logs):
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+    # Python hands signals to its main thread alone; a process that was started deaf to Ctrl-C stays so.
+    hears = threading.current_thread() is threading.main_thread() and callable(previous)
+    if hears:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield keras.callbacks.LambdaCallback(on_train_batch_end=heed)
+    finally:
+        if hears:
+            signal.signal(signal.SIGINT, previous)
 
 
 def rounded(value) -> float:
