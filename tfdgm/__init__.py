@@ -6,12 +6,15 @@ from tfdgm.autoregressive import (
     MADE,
     NADE,
     AutoregressiveModel,
+    CausalTransformer,
     GatedPixelCNN,
     Independent,
     MarkovChain,
     PixelCNN,
     PixelCNNPlusPlus,
     PixelRNN,
+    RecurrentModel,
+    WaveNet,
 )
 from tfdgm.distribution import ModelDistribution
 from tfdgm.model import GenerativeModel
@@ -19,6 +22,6 @@ from tfdgm.model import GenerativeModel
 __version__ = '0.1.0'
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'GatedPixelCNN', 'GenerativeModel', 'Independent', 'MarkovChain',
-    'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'conditions', 'data', 'evaluate', 'outputs',
-    'pictures', 'pretrained', 'random', 'training']
+    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN', 'GenerativeModel',
+    'Independent', 'MarkovChain', 'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel',
+    'WaveNet', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random', 'training']

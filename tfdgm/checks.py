@@ -38,6 +38,13 @@ def wholes(values, name: str) -> tuple:
     return tuple(whole(value, f'each of the {name}') for value in values)
 
 
+def flag(value, name: str) -> bool:
+    """Returns a constructor's argument if it is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f'{name} must be True or False, got {value!r}.')
+    return value
+
+
 def positive(value, name: str) -> float:
     """Returns a constructor's argument if it is a finite number above 0."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < np.inf:

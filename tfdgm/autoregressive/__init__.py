@@ -7,7 +7,10 @@ from tfdgm.autoregressive.nade import NADE
 from tfdgm.autoregressive.pixel_cnn import GatedPixelCNN, PixelCNN
 from tfdgm.autoregressive.pixel_cnn_pp import PixelCNNPlusPlus
 from tfdgm.autoregressive.pixel_rnn import PixelRNN
+from tfdgm.autoregressive.recurrent import RecurrentModel
+from tfdgm.autoregressive.transformer import CausalTransformer
+from tfdgm.autoregressive.wavenet import WaveNet
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'GatedPixelCNN', 'Independent', 'MarkovChain', 'PixelCNN',
-    'PixelCNNPlusPlus', 'PixelRNN']
+    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN', 'Independent', 'MarkovChain',
+    'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel', 'WaveNet']

@@ -1,0 +1,86 @@
+"""RecurrentModel: a network that summarises the values before a site in a state."""
+
+import keras
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks
+from tfdgm.autoregressive.layers import Dropout, dense
+from tfdgm.autoregressive.sequences import SequenceModel
+
+CELLS = {'LSTM': keras.layers.LSTM, 'GRU': keras.layers.GRU}
+
+
+@register_keras_serializable('tfdgm')
+class RecurrentModel(SequenceModel):
+    """Layers of long short-term memories or gated recurrent units over the sites.
+
+        h_i = cell(h_{i-1}, x_{i-1}),    parameters_i = b + V h_i
+
+    The state h has a fixed size, whatever came before: sampling costs the same at every site, and nothing has to be
+    kept but the state.
+
+    Sources: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997
+    (https://doi.org/10.1162/neco.1997.9.8.1735); K. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder for statistical machine translation", 2014 (https://arxiv.org/abs/1406.1078); as a model of
+    sequences, A. Graves, "Generating sequences with recurrent neural networks", 2013
+    (https://arxiv.org/abs/1308.0850).
+
+    >>> import tfdgm
+    >>> model = tfdgm.RecurrentModel(event_shape=(50,), output=tfdgm.outputs.MixtureOfGaussians(2), units=16)
+    >>> model.distribution().sample(3, seed=0).shape
+    TensorShape([3, 50])
+
+    Args:
+        event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on; it adds to what the first layer reads at every site.
+        dropout: the share of each layer's features that is left out at each training step.
+        cell: 'LSTM' or 'GRU'.
+        units: how many features each layer has.
+        blocks: how many layers lie above each other.
+        positions: whether the network is told which position it is at, as images need and stationary signals don't.
+        order: order of the sites, as in `AutoregressiveModel`.
+        seed: of a random order.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if `cell` is neither of them.
+    """
+
+    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='LSTM', units=64, blocks=1,
+                 positions=False, order='natural', seed=0, **kwargs):
+        units = checks.whole(units, 'units of RecurrentModel')
+        super().__init__(event_shape, width=units, last_width=units, output=output, condition=condition,
+                         dropout=dropout, positions=positions, order=order, seed=seed, **kwargs)
+        if cell not in CELLS:
+            raise ValueError(f'cell of RecurrentModel must be {" or ".join(map(repr, CELLS))}, got {cell!r}.')
+        self.units, self.cell = units, cell
+        dtype = self.dtype_policy
+        self.condition_kernel = condition and dense(
+            condition.num_features, units, 'condition_kernel', dtype, use_bias=False)
+        self.recurrent_layers = []
+        for index in range(checks.whole(blocks, 'blocks of RecurrentModel')):
+            layer = CELLS[cell](units, return_sequences=True, dtype=dtype, name=f'layer_{index}')
+            layer.build((None, None, units))
+            self.recurrent_layers.append(layer)
+        self.dropping = Dropout(dropout, dtype=dtype)
+        self.built = True
+
+    def features(self, inputs, condition, training):
+        features = self._conditioned(inputs, condition)
+        for layer in self.recurrent_layers:
+            features = self.dropping(layer(features), training=training)
+        return features
+
+    def initial_cache(self, batch_size):
+        return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
+
+    def next_features(self, inputs, condition, cache, position):
+        features, states = self._conditioned(inputs, condition), []
+        for layer, state in zip(self.recurrent_layers, cache):
+            features, state = layer.cell(features, state)
+            states.append(state)
+        return features, states
+
+    def _conditioned(self, inputs, condition):
+        return inputs if condition is None else inputs + self.condition_kernel(condition)

@@ -1,0 +1,119 @@
+"""SequenceModel: autoregressive models that read the values before a site as a sequence, with one network for all."""
+
+import keras
+from keras import ops
+
+from tfdgm import checks
+from tfdgm.autoregressive.layers import dense
+from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.outputs import Categorical
+
+
+class ValueEmbedding(keras.layers.Layer):
+    """Features of the value before each position: `[batch, sites]` -> `[batch, sites, features]`, and one at a time.
+
+    A categorical value has a vector of its own for each level; any other is multiplied by a vector. The first position,
+    which has no value before it, has a vector of its own. With `sites`, every position adds one, so that the network
+    knows where it is.
+    """
+
+    def __init__(self, output, features, sites=None, **kwargs):
+        super().__init__(**kwargs)
+        self.family = output
+        self.is_categorical = isinstance(output, Categorical)
+        shared = {'initializer': keras.initializers.RandomNormal(stddev=features ** -0.5)}
+        self.kernel = self.add_weight(
+            shape=(output.levels if self.is_categorical else 1, features), name='kernel', **shared)
+        self.start = self.add_weight(shape=(1, features), name='start', **shared)
+        self.positions = None if sites is None else self.add_weight(shape=(sites, features), name='positions', **shared)
+        self.built = True
+
+    def call(self, values):
+        features = self._of_values(values[:, :-1])
+        start = ops.broadcast_to(self.start, (ops.shape(values)[0], 1, self.start.shape[-1]))
+        features = ops.concatenate([ops.cast(start, features.dtype), features], axis=1)
+        return features if self.positions is None else features + ops.cast(self.positions, features.dtype)
+
+    def at(self, position, previous):
+        """Features `[batch, features]` at one position, from the value `[batch]` before it."""
+        features = ops.where(position == 0, ops.cast(self.start, self.compute_dtype), self._of_values(previous))
+        return features if self.positions is None else features + ops.cast(self.positions[position], features.dtype)
+
+    def _of_values(self, values):
+        if self.is_categorical:
+            inputs = ops.one_hot(ops.cast(values, 'int32'), self.family.levels, dtype=self.compute_dtype)
+        else:
+            inputs = ops.cast(ops.expand_dims(self.family.scale(values), -1), self.compute_dtype)
+        return ops.matmul(inputs, ops.cast(self.kernel, self.compute_dtype))
+
+
+class SequenceModel(AutoregressiveModel):
+    """Base of the systems that read the values before a site as a sequence, in the order of the chain.
+
+    A subclass makes its layers, and writes its network in two forms:
+
+    - `features`: of all positions, from `[batch, sites, width]`, each depending on the positions up to its own;
+    - `initial_cache` and `next_features`: of one position after the other.
+
+    Args:
+        event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
+        width: how many features of each position go into the network.
+        last_width: how many come out of it, for the last layer.
+        output: the family of each site, one of `tfdgm.outputs`.
+        condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        dropout: the share of the features inside the network that is left out at each training step.
+        positions: whether the network is told which position it is at: it needs to know for images, where sites
+            differ, and does not for signals that look the same at all times.
+        order: order of the sites, as in `AutoregressiveModel`.
+        seed: of a random order.
+        **kwargs: `name`, `dtype` and `trainable`.
+    """
+
+    def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
+                 order='natural', seed=0, **kwargs):
+        super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
+        self.dropout = dropout
+        self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
+        self.embedding = ValueEmbedding(
+            self.output, width, self.num_sites if positions else None, dtype=self.dtype_policy, name='embedding')
+        self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
+
+    def features(self, inputs, condition, training):
+        """What the last layer sees of each position: `[batch, sites, width]` -> `[batch, sites, last_width]`.
+
+        `condition` holds the condition's features, `[batch, 1, n]`, or None.
+        """
+        raise NotImplementedError
+
+    def initial_cache(self, batch_size):
+        """What `next_features` remembers before the first position: a structure of tensors."""
+        raise NotImplementedError
+
+    def next_features(self, inputs, condition, cache, position):
+        """What the last layer sees of one position, `[batch, width]` -> `[batch, last_width]`, and the next cache.
+
+        `condition` holds the condition's features there, `[batch, n]`, or None.
+        """
+        raise NotImplementedError
+
+    def parameters(self, x, condition=None, training=False):
+        inputs = self.embedding(self.to_chain(ops.cast(x, 'float32')))
+        features = self.features(inputs, self._condition_features(condition), training)
+        return self.from_chain(ops.cast(self.last(features), 'float32'))
+
+    def initial_state(self, batch_size, condition=None, seed=None):
+        state = {'cache': self.initial_cache(batch_size)}
+        if condition is not None:
+            state['condition'] = self._condition_features(condition)
+        return state
+
+    def step(self, state, position, previous):
+        condition = state['condition'][:, 0] if 'condition' in state else None
+        features, cache = self.next_features(
+            self.embedding.at(position, previous), condition, state['cache'], position)
+        return ops.cast(self.last(features), 'float32'), {**state, 'cache': cache}
+
+    def _condition_features(self, condition):
+        if condition is None:
+            return None
+        return ops.cast(self.condition.encode(condition), self.compute_dtype)[:, None]
