@@ -24,13 +24,14 @@ SYSTEMS = {
     'row_lstm': lambda *args, **kwargs: tfdgm.PixelRNN(*args, filters=6, blocks=2, **kwargs),
     'diagonal_bilstm': lambda *args, **kwargs: tfdgm.PixelRNN(
         *args, cell='DiagonalBiLSTM', filters=6, blocks=1, **kwargs),
-    'lstm': lambda *args, **kwargs: tfdgm.RecurrentModel(*args, units=6, blocks=2, **kwargs),
-    'gru': lambda *args, **kwargs: tfdgm.RecurrentModel(*args, cell='GRU', units=6, positions=True, **kwargs),
+    'recurrent': lambda *args, **kwargs: tfdgm.RecurrentModel(*args, units=6, blocks=2, **kwargs),
     'wavenet': lambda *args, **kwargs: tfdgm.WaveNet(*args, filters=6, dilations=(1, 2), **kwargs),
     'transformer': lambda *args, **kwargs: tfdgm.CausalTransformer(*args, width=6, heads=2, blocks=1, **kwargs),
 }
 # Systems of images: they take three-dimensional events in their natural order only.
 IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn', 'pixel_cnn_pp', 'row_lstm', 'diagonal_bilstm']
+# Systems that read the sites as a sequence.
+SEQUENCE_SYSTEMS = ['recurrent', 'wavenet', 'transformer']
 OUTPUTS = {'bernoulli': Bernoulli(), 'categorical': Categorical(3), 'gaussians': MixtureOfGaussians(2),
            'logistics': MixtureOfLogistics(3, 2)}
 CONDITIONS = {'unconditional': None, 'label': Label(3), 'vector': Vector(2)}
@@ -42,12 +43,13 @@ CASES = [('bernoulli', 'unconditional', 'natural'), ('bernoulli', 'label', 'rand
          ('gaussians', 'unconditional', 'given'), ('gaussians', 'label', 'natural'),
          ('logistics', 'label', 'random')]
 
-# The networks of images take long to compile, and know no orders: each output and condition once.
-IMAGE_CASES = [CASES[0], CASES[3], CASES[5], CASES[6]]
+# Deep networks take long to compile: each output and condition once.
+DEEP_SYSTEMS = IMAGE_SYSTEMS + SEQUENCE_SYSTEMS
+DEEP_CASES = [CASES[0], CASES[3], CASES[5], CASES[6]]
 SYSTEMS_AND_CASES = [(system, *case) for system in SYSTEMS for case in (
-    IMAGE_CASES if system in IMAGE_SYSTEMS else CASES)]
+    DEEP_CASES if system in DEEP_SYSTEMS else CASES)]
 SYSTEMS_AND_CASES_TO_FIT = [(system, *case) for system in SYSTEMS for case in (
-    IMAGE_CASES[:2] if system in IMAGE_SYSTEMS else CASES)]
+    DEEP_CASES[:2] if system in DEEP_SYSTEMS else CASES)]
 SYSTEMS_AND_ORDERS = [(system, order) for system in SYSTEMS for order in ORDERS
                       if order == 'natural' or system not in IMAGE_SYSTEMS]
 
