@@ -182,8 +182,8 @@ class MixtureOfGaussians(Output):
 
     Args:
         components: how many normal distributions, at least 1.
-        min_scale: the smallest standard deviation, in the data's units. It keeps the density from growing without
-            bound on a value that the data repeat.
+        min_scale: the smallest standard deviation, in units of the standardised data. It keeps the density from
+            growing without bound on a value that the data repeat.
 
     Raises:
         ValueError: if `components` is below 1 or `min_scale` is not positive.

@@ -64,6 +64,8 @@ def train(folder, verbose='auto', epochs: int | None = None):
     if model is None:
         model = pretrained.build(config)
         model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
+        if not model.is_discrete:
+            model.adapt(examples)
     first = int(model.optimizer.iterations) // steps
     checkpoint.forget_after(first)
     last = min(recipe['epochs'], epochs or recipe['epochs'])

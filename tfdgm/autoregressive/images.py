@@ -96,6 +96,10 @@ class ImageModel(AutoregressiveModel):
             condition, self.event_shape, CONDITION_FILTERS, dtype=self.dtype_policy, name='condition_map')
 
     @property
+    def standardization_shape(self):
+        return 1, 1, self.event_shape[-1]
+
+    @property
     def row_length(self):
         return self.event_shape[1] * self.channels
 

@@ -1,6 +1,7 @@
 """What several autoregressive systems are made of."""
 
 import keras
+import numpy as np
 
 from tfdgm import checks, random
 
@@ -65,3 +66,50 @@ def dense(inputs, units, name, dtype, **kwargs):
     layer = keras.layers.Dense(units, name=name, dtype=dtype, **kwargs)
     layer.build((None, inputs))
     return layer
+
+
+class Standardization(keras.layers.Layer):
+    """Moves and scales real values so that they have a mean of 0 and a standard deviation of 1.
+
+    Keras's `Normalization` keeps what it learned outside its variables once it is adapted, where a function that is
+    compiled already does not see it.
+
+    Args:
+        shape: of the numbers it learns, with a 1 for each axis of the event that they share.
+        sites: how many sites an event has.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, shape, sites, **kwargs):
+        super().__init__(**kwargs)
+        self.sites = sites
+        self.mean = self.add_weight(shape=shape, initializer='zeros', trainable=False, name='mean')
+        self.deviation = self.add_weight(shape=shape, initializer='ones', trainable=False, name='deviation')
+        self.built = True
+
+    def adapt(self, x):
+        """Takes mean and standard deviation from events `[n, *event_shape]`.
+
+        Raises:
+            ValueError: if a site is constant.
+        """
+        axes = (0, *(axis for axis, size in enumerate(self.mean.shape, 1) if size == 1))
+        x = np.asarray(x, 'float64')
+        deviation = x.std(axis=axes).reshape(self.mean.shape)
+        if np.any(deviation == 0):
+            site = tuple(int(index) for index in np.argwhere(deviation == 0)[0])
+            raise ValueError(f'The values at site {site} are the same in all {len(x)} events: a density there has no '
+                             'bound. Leave that site out.')
+        self.mean.assign(x.mean(axis=axes).reshape(self.mean.shape))
+        self.deviation.assign(deviation)
+
+    def call(self, x):
+        return (x - self.mean) / self.deviation
+
+    def invert(self, x):
+        """The inverse of `call`."""
+        return x * self.deviation + self.mean
+
+    def log_det(self):
+        """The logarithm of the Jacobian determinant of `call`, a number: the same for all events."""
+        return -keras.ops.mean(keras.ops.log(self.deviation)) * self.sites

@@ -156,9 +156,9 @@ class MADE(AutoregressiveModel):
             training and self.num_masks > 1) else 0
         return self.mask_parameters(x, condition, mask, training)
 
-    def log_prob(self, x, condition=None, training=False):
+    def standardized_log_prob(self, x, condition, training):
         if training or self.num_masks == 1:
-            return super().log_prob(x, condition, training)
+            return super().standardized_log_prob(x, condition, training)
 
         log_probs = tf.map_fn(
             lambda mask: self.log_prob_given(self.mask_parameters(x, condition, mask), x),

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, random
+from tfdgm import checks, data, random
+from tfdgm.autoregressive.layers import Standardization
 from tfdgm.model import GenerativeModel
 from tfdgm.outputs import Bernoulli, Output
 
@@ -20,6 +21,9 @@ class AutoregressiveModel(GenerativeModel):
     - `step`: the parameters at one position, given the state and the value at the position before it.
 
     Likelihood and training use the first; sampling the other two, so that it costs one pass over the chain.
+
+    All three see real values as standardised by what `adapt` found; likelihoods and samples are in the data's own
+    units.
 
     Args:
         event_shape: shape of one event.
@@ -43,6 +47,8 @@ class AutoregressiveModel(GenerativeModel):
         # RandomState's numbers are promised never to change: a saved model needs to keep the seed only.
         self._random = np.random.RandomState(self.seed)
         self.visited_sites = self._visited_sites()
+        self.standardization = None if self.is_discrete else Standardization(
+            self.standardization_shape, self.num_sites, dtype='float32', name='standardization')
 
     @property
     def output(self):
@@ -110,7 +116,45 @@ class AutoregressiveModel(GenerativeModel):
         """
         raise NotImplementedError
 
+    @property
+    def standardization_shape(self) -> tuple:
+        """The shape of the means and standard deviations of real values: a 1 where sites share one."""
+        return self.event_shape
+
+    def adapt(self, x):
+        """Takes the means and standard deviations by which the model standardises real values: call it before `fit`.
+
+        A network learns best from values of order 1, and mixtures of Gaussians start from there. The likelihood counts
+        the change of units, so that it stays a density of the data as they are.
+
+        Args:
+            x: events, `[n, *event_shape]`, or a `tf.data.Dataset` of single ones.
+
+        Raises:
+            ValueError: if the events are not valid, a site is constant, or the model's values are discrete.
+
+        >>> import numpy as np, tfdgm
+        >>> model = tfdgm.NADE(2, output=tfdgm.outputs.MixtureOfGaussians(1))
+        >>> model.adapt(np.random.default_rng(0).normal(loc=5, scale=3, size=[1000, 2]))
+        >>> np.round(model.standardization.mean)
+        array([5., 5.], dtype=float32)
+        """
+        if self.standardization is None:
+            raise ValueError(f'{type(self).__name__} with this output has discrete values, {self.support()}: there is '
+                             'nothing to standardise.')
+        x = data.as_arrays(x) if isinstance(x, tf.data.Dataset) else x
+        x = x[0] if isinstance(x, tuple) else x
+        checks.events(self, x)
+        self.standardization.adapt(x)
+
     def log_prob(self, x, condition=None, training=False):
+        if self.standardization is None:
+            return self.standardized_log_prob(x, condition, training)
+        x = self.standardization(ops.cast(x, 'float32'))
+        return self.standardized_log_prob(x, condition, training) + self.standardization.log_det()
+
+    def standardized_log_prob(self, x, condition, training):
+        """`log_prob` of standardised values, in their units."""
         return self.log_prob_given(self.parameters(x, condition, training), x)
 
     def log_prob_given(self, parameters, x):
@@ -161,14 +205,15 @@ class AutoregressiveModel(GenerativeModel):
         uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
         state = self.initial_state(batch_size, condition, state_seed)
         if observed is not None:
-            observed = tf.transpose(self.chain_of_samples(tf.cast(observed, tf.float32), state))
-            mask = tf.transpose(self.chain_of_samples(tf.cast(mask, tf.float32), state)) == 1
+            known = observed if self.standardization is None else self.standardization(observed)
+            known = tf.transpose(self.chain_of_samples(known, state))
+            is_known = tf.transpose(self.chain_of_samples(mask, state)) == 1
 
         def visit(position, previous, state, values):
             parameters, state = self.step(state, position, previous)
             value = self.output.quantile(ops.cast(parameters, 'float32'), uniforms[position])
             if observed is not None:
-                value = tf.where(mask[position], observed[position], value)
+                value = tf.where(is_known[position], known[position], value)
             return position + 1, value, state, values.write(position, value)
 
         def visit_pixel(position, previous, state, values):
@@ -186,7 +231,12 @@ class AutoregressiveModel(GenerativeModel):
         *_, state, values = tf.while_loop(
             lambda position, *_: position < self.num_sites, visit_row,
             (0, tf.zeros_like(uniforms[0, :, 0]), state, values))
-        return self.samples_from_chain(tf.transpose(values.stack()), state)
+        samples = self.samples_from_chain(tf.transpose(values.stack()), state)
+        if self.standardization is not None:
+            samples = self.standardization.invert(samples)
+            # To the last bit: standardised and back, a value may be rounded.
+            samples = samples if observed is None else tf.where(mask == 1, observed, samples)
+        return samples
 
     def chain_of_samples(self, x, state):
         """The inverse of `samples_from_chain`."""

@@ -78,6 +78,10 @@ class SequenceModel(AutoregressiveModel):
             self.output, width, self.num_sites if positions else None, dtype=self.dtype_policy, name='embedding')
         self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
 
+    @property
+    def standardization_shape(self):
+        return (1,) * len(self.event_shape)
+
     def features(self, inputs, condition, training):
         """What the last layer sees of each position: `[batch, sites, width]` -> `[batch, sites, last_width]`.
 
