@@ -200,7 +200,9 @@ def test_a_split_may_be_an_expression(dataset):
 @pytest.mark.parametrize('name, options, message', [
     ('usps', {'split': 'tset'}, "usps has the splits train, test; got 'tset'"),
     ('binarized_mnist', {'labels': True}, 'binarized_mnist has no labels: its features are image'),
-    ('wine_quality', {}, 'wine_quality has no images: its features are'),
+    ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels and no binarization'),
+    ('wine_red', {'split': 'all'}, "wine_red has the splits train, validation, test; got 'all'"),
+    ('wine_red', {'columns': ['ph']}, "wine_red has no column 'ph'. Its columns are alcohol, chlorides"),
     ('spoken_digit', {}, 'spoken_digit has no images: its features are'),
 ])
 def test_sets_without_what_is_asked_for(dataset, name, options, message):

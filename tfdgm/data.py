@@ -1,7 +1,7 @@
 """Named datasets as `tf.data` pipelines of events in the library's common space.
 
 An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data. `digits` comes
-with scikit-learn and needs nothing; every other name is one of TensorFlow Datasets.
+with scikit-learn and needs nothing; a name that ends in .csv is a file; every other name is one of TensorFlow Datasets.
 """
 
 import difflib
@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import checks, random
+from tfdgm import checks, random, tables
 
 BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
-SPLITS = 'train', 'validation', 'test'
+SPLITS = tables.SPLITS
+# Short names of tables that TensorFlow Datasets has.
+TABLES = {'wine_red': 'wine_quality/red', 'wine_white': 'wine_quality/white'}
 
 # How many training examples at the end become the validation split where the publisher has none.
 VALIDATION_EXAMPLES = {'mnist': 10_000, 'fashion_mnist': 10_000}
@@ -25,18 +27,21 @@ class DatasetUnavailableError(RuntimeError):
 
 
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
-         labels: bool = False, seed: int = 0):
+         labels: bool = False, columns=None, seed: int = 0):
     """Opens a dataset as single events.
 
     Args:
         name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
-            Datasets knows by name.
+            Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows; or the path
+            of a CSV file, as `tfdgm.tables.read` takes it. The rows of a table are shuffled once, and 10 % of them each
+            are for validation and for the test.
         split: 'train', 'validation' or 'test', or any expression that TensorFlow Datasets understands. A set without
             a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
         labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
+        columns: of a table, which to keep, by name or by number from 0; None for all.
         seed: of the random binarizations.
 
     Returns:
@@ -44,7 +49,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
 
     Raises:
         ValueError: if the name, the split or the binarization is unknown, the set has no labels, or not so many levels
-            or both levels and a binarization are asked for.
+            or both levels and a binarization are asked for; or a table holds what is no number.
+        FileNotFoundError: if there is no such CSV file.
         DatasetUnavailableError: if the set is neither prepared nor downloadable.
 
     >>> import tfdgm
@@ -55,6 +61,13 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
     if levels is not None and binarization is not None:
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
+    values = _table(name, columns)
+    if values is not None:
+        if labels or levels is not None or binarization is not None:
+            raise ValueError(f'{name} is a table: it takes no labels, no levels and no binarization.')
+        return tf.data.Dataset.from_tensor_slices(tables.split_of(values, split, name))
+    if columns is not None:
+        raise ValueError(f'{name} is no table: it takes no columns, got {columns!r}.')
     dataset, own_levels = _digits(split) if name == 'digits' else _from_tfds(name, split, labels)
     if not labels:
         dataset = dataset.map(lambda image, label: image, tf.data.AUTOTUNE)
@@ -88,6 +101,24 @@ def _digits(split):
     chosen = np.split(np.random.RandomState(0).permutation(len(digits.target)), [1197, 1497])[SPLITS.index(split)]
     images = digits.images[chosen, :, :, None].astype('float32')
     return tf.data.Dataset.from_tensor_slices((images, digits.target[chosen].astype('int32'))), 17
+
+
+def _table(name, columns):
+    """The rows of a CSV file or of a TFDS set whose examples are numbers, `[rows, columns]`; None of other sets."""
+    if name == 'digits':
+        return None
+    if name.endswith('.csv'):
+        return tables.read(name, columns)
+    import tensorflow_datasets as tfds
+
+    builder = _builder(tfds, TABLES.get(name, name))
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict) or 'features' not in features:
+        return None
+    examples = tfds.as_numpy(builder.as_dataset(split='train', batch_size=-1))['features']
+    names = sorted(examples)
+    chosen = tables.places(columns, names, name)
+    return np.stack([np.asarray(examples[names[place]], 'float32') for place in chosen], axis=1)
 
 
 def _from_tfds(name, split, labels):

@@ -1,0 +1,101 @@
+"""Tables of numbers: CSV files, their splits, and what is said of those that are none."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfdgm import data, tables
+
+ROWS = np.random.default_rng(0).normal(size=(25, 3)).round(3)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(lines, name='table.csv'):
+    pathlib.Path(name).write_text('\n'.join(lines) + '\n')
+    return name
+
+
+def lines(rows=ROWS):
+    return [','.join(map(str, row)) for row in rows]
+
+
+def test_a_file_without_names_is_read_whole():
+    np.testing.assert_allclose(tables.read(write(lines())), ROWS.astype('float32'))
+
+
+def test_columns_are_chosen_by_name_and_by_number():
+    path = write(['a,b ,"c, d"', *lines()])
+    np.testing.assert_allclose(tables.read(path, ['c, d', 'b', 0]),
+                               ROWS[:, [2, 1, 0]].astype('float32'))
+
+
+def test_empty_lines_and_a_byte_order_mark_are_passed_over():
+    path = write(['\ufeffa,b,c', '', *lines(), ''])
+    np.testing.assert_allclose(tables.read(path, ['a']), ROWS[:, :1].astype('float32'))
+
+
+def test_the_splits_part_the_rows():
+    write(lines())
+    splits = [data.as_arrays(data.load('table.csv', split)) for split in data.SPLITS]
+    assert [split.shape for split in splits] == [(21, 3), (2, 3), (2, 3)]
+    together = np.concatenate(splits)
+    np.testing.assert_array_equal(together[np.argsort(together[:, 0])],
+                                  ROWS[np.argsort(ROWS[:, 0])].astype('float32'))
+
+
+@pytest.mark.parametrize('rows, columns, message', [
+    (lines()[:9], None, 'table.csv has 9 rows of numbers; a density needs at least 10'),
+    ([], None, 'table.csv has 0 rows'),
+    (['a,b,c', *lines()], ['d'], "table.csv has no column 'd'. Its columns are a, b, c."),
+    (lines(), [3], 'table.csv has no column 3. Its columns are 0, 1, 2.'),
+    (lines(), [0, 0], r'columns of table.csv should be one or more different ones, got \[0, 0\]'),
+    (lines(), [], 'columns of table.csv should be one or more different ones'),
+    ([*lines(), '1,high,2'], None, "The column 1 in line 26 of table.csv holds 'high', which is no finite number"),
+    ([*lines(), '1,nan,2'], None, "holds 'nan', which is no finite number"),
+    ([*lines(), '1, ,2'], None, 'The column 1 in line 26 of table.csv is empty. Fill it in, remove that line, or'),
+    ([*lines(), '1,2'], None, 'Line 26 of table.csv has 2 fields, and the first line has 3'),
+    (lines(np.column_stack([ROWS, np.full(25, 7)])), None, 'The column 3 of table.csv holds 7 in every row'),
+    (['1,0.5,g'] * 12, None, "The column 2 in line 1 of table.csv holds 'g'"),
+])
+def test_what_is_no_table_of_numbers_is_refused(rows, columns, message):
+    with pytest.raises(ValueError, match=message):
+        tables.read(write(rows), columns)
+
+
+def test_text_in_a_column_that_is_left_out_does_no_harm():
+    path = write(['name,size', *(f'x{index},{index}' for index in range(12))])
+    assert tables.read(path, ['size']).shape == (12, 1)
+
+
+def test_a_file_that_is_not_there_or_is_no_text():
+    with pytest.raises(FileNotFoundError, match=r'There is no file none\.csv'):
+        data.load('none.csv')
+    pathlib.Path('bytes.csv').write_bytes(bytes(range(128, 256)))
+    with pytest.raises(ValueError, match=r'bytes\.csv is not a CSV file'):
+        data.load('bytes.csv')
+
+
+@pytest.mark.parametrize('options', [{'labels': True}, {'levels': 4}, {'binarization': 'threshold'}])
+def test_a_table_takes_no_options_of_images(options):
+    write(lines())
+    with pytest.raises(ValueError, match=r'table\.csv is a table: it takes no labels, no levels and no binarization'):
+        data.load('table.csv', **options)
+
+
+def test_an_image_set_takes_no_columns():
+    with pytest.raises(ValueError, match=r"digits is no table: it takes no columns, got \['a'\]"):
+        data.load('digits', columns=['a'])
+
+
+@pytest.mark.parametrize('name, count', [('wine_red', 1599), ('wine_white', 4898)])
+def test_wine(dataset, name, count):
+    dataset('wine_quality')
+    splits = [data.as_arrays(data.load(name, split)) for split in data.SPLITS]
+    assert sum(map(len, splits)) == count and splits[0].shape[1] == 11
+    alcohol = data.as_arrays(data.load(name, 'test', columns=['alcohol']))
+    np.testing.assert_array_equal(alcohol, splits[2][:, :1])
