@@ -226,6 +226,23 @@ def test_train_writes_a_whole_folder(trained):
     assert (trained / pretrained.CARD).read_text().startswith('# tiny_digits\n')
 
 
+def test_a_table_of_ones_own_is_modelled_and_scored(elsewhere):
+    rows = np.random.default_rng(0).normal([170, 65], [8, 10], size=(3000, 2)).round(1)
+    lines = ['name,cm,kg', *(f'x,{cm},{kg}' for cm, kg in rows)]
+    pathlib.Path('people.csv').write_text('\n'.join(lines))
+    model = tfdgm.Independent(2, output=tfdgm.outputs.MixtureOfGaussians(1))
+    write(elsewhere / 'people.json', {
+        'model': keras.saving.serialize_keras_object(model), 'dataset': {
+            'name': 'people.csv', 'columns': ['cm', 'kg']}, 'training': {**RECIPE['training'], 'epochs': 20}})
+    succeed('train', 'people.json', '-o', 'people')
+    pathlib.Path('new.csv').write_text('kg,name,cm\n65,x,170\n30,x,210\n')
+    scores = [float(row['log_prob']) for row in csv.DictReader(io.StringIO(run('score', 'people', 'new.csv').out))]
+    # Two independent normal distributions, in the units of the file.
+    assert scores[0] == pytest.approx(-np.log(2 * np.pi * 8 * 10), abs=0.15)
+    assert scores[1] < scores[0] - 5
+    assert 'people.csv' in succeed('card', 'people')
+
+
 def test_train_does_not_overwrite_a_trained_model(trained):
     before = pretrained.sha256(trained / pretrained.WEIGHTS)
     for arguments in [(trained / pretrained.CONFIG,), (trained,), (trained.parent / 'recipe.json', '-o', trained)]:

@@ -78,7 +78,8 @@ def sample(
 @app.command()
 def score(
     name: Name,
-    file: Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')],
+    file: Annotated[pathlib.Path, typer.Argument(
+        help='A .npy file of events, [n, *event_shape], or a .csv file with the columns the model was trained on.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='A .csv file; the terminal by default.')] = None,
     label: Annotated[int | None, typer.Option(help='The class, for a model conditioned on one.')] = None,
@@ -89,10 +90,13 @@ def score(
     """
     if output is not None:
         check_target(output, '.csv')
-    events = read_events(file)
-    from tfdgm import checks, pretrained
+    events = None if file.suffix == '.csv' else read_events(file)
+    from tfdgm import checks, pretrained, tables
 
-    model = pretrained.load(folder_of(name))
+    folder = folder_of(name)
+    model = pretrained.load(folder)
+    if events is None:
+        events = tables.read(file, pretrained.read_config(folder)['dataset'].get('columns'))
     checks.condition_given(model.condition, label)
     inputs = events if label is None else [events, np.full(len(events), label)]
     log_probs = model.predict(inputs, verbose=0)

@@ -108,7 +108,9 @@ def _table(name, columns):
     if name == 'digits':
         return None
     if name.endswith('.csv'):
-        return tables.read(name, columns)
+        values = tables.read(name, columns)
+        tables.check_density(values, name)
+        return values
     import tensorflow_datasets as tfds
 
     builder = _builder(tfds, TABLES.get(name, name))

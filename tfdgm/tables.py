@@ -21,8 +21,7 @@ def read(path, columns=None) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a column is unknown or constant, a value is missing or no finite number, or there are fewer than
-            10 rows.
+        ValueError: if there are no rows, a column is unknown, or a value is missing or no finite number.
 
     >>> import pathlib, tfdgm
     >>> _ = pathlib.Path('heights.csv').write_text('name,cm,kg\\n' + 'Ada,170,60\\nBo,181,82.5\\n' * 5)
@@ -40,15 +39,20 @@ def read(path, columns=None) -> np.ndarray:
     width = len(rows[0][1]) if rows else 0
     has_names = rows and not any(is_number(field) for field in rows[0][1])
     names = [name.strip() for name in rows.pop(0)[1]] if has_names else [str(index) for index in range(width)]
-    if len(rows) < LEAST_ROWS:
-        raise ValueError(f'{path} has {len(rows)} rows of numbers; a density needs at least {LEAST_ROWS}.')
+    if not rows:
+        raise ValueError(f'{path} has no rows of numbers.')
     chosen = places(columns, names, path)
-    values = np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+    return np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+
+
+def check_density(values, name):
+    """Raises unless a table can have a density that is learned from it: several rows, and no constant column."""
+    if len(values) < LEAST_ROWS:
+        raise ValueError(f'{name} has {len(values)} rows of numbers; to learn a density takes at least {LEAST_ROWS}.')
     constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if len(constant):
-        raise ValueError(f'The column {names[chosen[constant[0]]]} of {path} holds {values[0, constant[0]]:g} in every '
-                         'row: a density there has no bound. Leave it out, by columns.')
-    return values
+        raise ValueError(f'The column {constant[0]} of those chosen from {name} holds {values[0, constant[0]]:g} in '
+                         'every row: a density there has no bound. Leave it out, by columns.')
 
 
 def places(columns, names, where) -> list:
