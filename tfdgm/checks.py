@@ -128,13 +128,19 @@ def events(model, x):
                          f'{(None, *model.event_shape)}, got an array of shape {array.shape}.')
     if not len(array):
         raise ValueError(f'Expected at least one event, got an array of shape {array.shape}.')
+    padding = False
+    if model.variable_length:
+        padding = np.asarray(model.padding(array.astype('float32')))
+        empty = padding.reshape(len(padding), -1).all(axis=1)
+        if empty.any():
+            raise ValueError(f'Event {int(np.argmax(empty))} is empty: all of it is NaN. Leave it out.')
     if array.dtype.kind == 'f':
-        missing = np.isnan(array)
+        missing = np.isnan(array) & np.logical_not(padding)
         if missing.any():
             raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
                              f'{first_event(missing)}. Remove or fill them in: {type(model).__name__} needs '
                              f'every value to be {model.support()}.')
-    outside = ~np.asarray(model.contains(array))
+    outside = ~(np.asarray(model.contains(array)) | padding)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
                          f'{array[outside].flat[0]} in event {first_event(outside)}: {type(model).__name__} with '
@@ -211,6 +217,31 @@ def observed(model, x, mask, shape):
             raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
                              f'to be {model.support()}.')
     return parts
+
+
+def lengths(model, values, shape):
+    """Checks how many steps events are to have.
+
+    Args:
+        model: the model.
+        values: whole numbers.
+        shape: what they must broadcast to, or None where it is not known yet.
+
+    Returns:
+        An int32 tensor.
+    """
+    if not model.variable_length:
+        raise ValueError(f'All events of this {type(model).__name__} have the shape {model.event_shape}; for events of '
+                         'several lengths make a model of sequences with variable_length=True.')
+    steps = model.event_shape[0]
+    tensor = tf.convert_to_tensor(values)
+    known = tf.get_static_value(tensor)
+    if not tensor.dtype.is_integer or (known is not None and not np.all((known >= 1) & (known <= steps))):
+        raise ValueError(f'length must be whole numbers from 1 to {steps}, got {values!r}.')
+    if shape is not None and not broadcasts(tuple(tensor.shape), tuple(shape.tolist())):
+        raise ValueError(f'length must have a shape that broadcasts to {tuple(shape.tolist())}, got '
+                         f'{tuple(tensor.shape)}.')
+    return tf.cast(tensor, tf.int32)
 
 
 def weights(values, count: int) -> np.ndarray:

@@ -125,7 +125,7 @@ class ModelDistribution(tfd.Distribution):
             log_prob = self._model(inputs)
         return tf.reshape(log_prob, outer)
 
-    def _sample_n(self, n, seed=None, observed=()):
+    def _sample_n(self, n, seed=None, given=()):
         batch_shape = self._batch_shape_tensor()
         count = n * tf.reduce_prod(batch_shape)
         condition = self._condition
@@ -138,16 +138,16 @@ class ModelDistribution(tfd.Distribution):
         # A tape would ask an XLA function for all the values of its loops, which it can't give.
         with record.stop_recording():
             if static_count is None:
-                samples = self._model.sample(count, condition, seed, *observed)
+                samples = self._model.sample(count, condition, seed, *given)
             else:
-                samples = self._model.run(self._model.sample, int(static_count), condition, seed, *observed)
+                samples = self._model.run(self._model.sample, int(static_count), condition, seed, *given)
         if condition is not None:
             valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
             samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
         shape = tf.concat([[n], batch_shape, self._model.event_shape], 0)
         return tf.stop_gradient(tf.reshape(samples, shape))
 
-    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None):
+    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None, length=None):
         """`tfd.Distribution.sample`; with `observed` and `mask`, it completes events of which a part is known.
 
         The sites are drawn in the order of the chain, each given all before it. So the rest is drawn from its exact
@@ -161,13 +161,16 @@ class ModelDistribution(tfd.Distribution):
             name: a name for its operations.
             observed: events, of a shape that broadcasts to `[*sample_shape, *batch_shape, *event_shape]`.
             mask: of such a shape too: 1 where `observed` is known, 0 where it is not.
+            length: of a model with `variable_length=True`, how many steps to draw: a whole number, or several, of a
+                shape that broadcasts to `[*sample_shape, *batch_shape]`. What follows them is NaN.
 
         Returns:
             `[*sample_shape, *batch_shape, *event_shape]`, float32.
 
         Raises:
             ValueError: if only one of `observed` and `mask` is given, their shapes don't fit, a mask holds other
-                values than 0 and 1, or a known value lies outside the support.
+                values than 0 and 1, or a known value lies outside the support; if events of the model have one length
+                only, or none so short or long.
 
         >>> import numpy as np, tfdgm
         >>> upper_half = np.arange(8)[:, None, None] < 4
@@ -177,23 +180,30 @@ class ModelDistribution(tfd.Distribution):
         (TensorShape([3, 8, 8, 1]), True)
         """
         checks.sample_shape(sample_shape)
-        if observed is None and mask is None:
-            return super().sample(sample_shape, seed, name)
-        shape = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor(),
-                           self._model.event_shape], 0)
+        outer = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor()], 0)
+        given = ()
+        if observed is not None or mask is not None:
+            given = self._known(observed, mask, tf.concat([outer, self._model.event_shape], 0))
+        if length is not None:
+            lengths = checks.lengths(self._model, length, tf.get_static_value(outer))
+            given = (*(given or (None, None)), tf.reshape(tf.broadcast_to(lengths, outer), [-1]))
+        return super().sample(sample_shape, seed, name, given=given)
+
+    def _known(self, observed, mask, shape):
+        """The known part of events, and where it is: both `[n, *event_shape]`."""
         known, flags = checks.observed(self._model, observed, mask, tf.get_static_value(shape))
         # In a graph the checks see no values.
         clear = (flags == 0) | (flags == 1)
         known = tf.where(clear & self._model.contains(known), known, np.nan), tf.where(clear, flags, 1.)
-        known = [tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known]
-        return super().sample(sample_shape, seed, name, observed=known)
+        return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)
-        x = tf.reshape(tf.cast(x, tf.float32), [-1])
-        contained = self._model.contains(x)
+        x = tf.reshape(tf.cast(x, tf.float32), (-1, *self._model.event_shape))
+        contained = tf.reshape(self._model.contains(x) | self._model.padding(x), [-1])
+        x = tf.reshape(x, [-1])
         example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
         message = f'log_prob of {type(self._model).__name__} needs every value to be {self._model.support()}; one is'
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]

@@ -15,7 +15,7 @@ def held_out(model, dataset, batch_size: int = 500) -> dict:
 
     Returns:
         `nll`, the mean negative log-likelihood in nats; `standard_error` of that mean over the events;
-        `bits_per_dim`; and `examples`, how many events there were.
+        `bits_per_dim`, over all sites there are; and `examples`, how many events there were.
 
     Raises:
         ValueError: if the events don't fit the model.
@@ -30,10 +30,11 @@ def held_out(model, dataset, batch_size: int = 500) -> dict:
     inputs = list(loaded) if isinstance(loaded, tuple) else loaded
     log_probs = model.predict(inputs, batch_size=batch_size, verbose=0)
     nll = -float(np.mean(log_probs, dtype='float64'))
+    sites = np.mean(model.sites_of(loaded[0] if isinstance(loaded, tuple) else loaded), dtype='float64')
     return {
         'nll': nll,
         'standard_error': float(np.std(log_probs, dtype='float64') / np.sqrt(len(log_probs))),
-        'bits_per_dim': nll / (model.num_sites * float(np.log(2))),
+        'bits_per_dim': nll / float(sites * np.log(2)),
         'examples': len(log_probs),
     }
 

@@ -43,6 +43,9 @@ class GenerativeModel(keras.Model):
         ValueError: if an argument is not of its kind.
     """
 
+    # Whether events may be shorter than `event_shape`, filled up with NaN: see `padding`.
+    variable_length = False
+
     def __new__(cls, *args, **kwargs):
         model = super().__new__(cls, *args, **kwargs)
         given = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
@@ -68,6 +71,17 @@ class GenerativeModel(keras.Model):
     def num_sites(self) -> int:
         """How many numbers an event has."""
         return int(np.prod(self.event_shape))
+
+    def padding(self, x):
+        """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""
+        return ops.zeros_like(x, dtype='bool')
+
+    def sites_of(self, x):
+        """How many numbers each event has, without those that fill it up: `[batch]`, float32."""
+        if not self.variable_length:
+            return ops.full((ops.shape(x)[0],), float(self.num_sites))
+        padding = ops.reshape(self.padding(x), (-1, self.num_sites))
+        return self.num_sites - ops.sum(ops.cast(padding, 'float32'), axis=1)
 
     def log_prob(self, x, condition=None, training=False):
         """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
@@ -163,7 +177,10 @@ class GenerativeModel(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         self.nll_tracker.update_state(-y_pred, sample_weight)
-        self.bits_per_dim_tracker.update_state(-y_pred / (self.num_sites * np.log(2)), sample_weight)
+        # A mean over the sites of all events, which may have more and fewer.
+        sites = self.sites_of(x if self.condition is None else x[0])
+        weights = sites if sample_weight is None else sites * ops.cast(sample_weight, 'float32')
+        self.bits_per_dim_tracker.update_state(-y_pred / (sites * np.log(2)), weights)
         return self.get_metrics_result()
 
     def _pack(self, data):

@@ -127,3 +127,96 @@ def test_step_gives_the_parameters_of_the_parallel_form_of_images_in_any_order(s
         parameters, state = model.step(state, position, previous)
         np.testing.assert_allclose(parameters, wanted[:, site], atol=1e-4)
         previous = x.reshape(2, 24)[:, site]
+
+
+# Events of several lengths --------------------------------------------------------------------------------------------
+
+def padded(x, lengths):
+    steps = np.arange(x.shape[1]).reshape(1, -1, *[1] * (x.ndim - 2))
+    return np.where(steps < np.reshape(lengths, (-1, *[1] * (x.ndim - 1))), x, np.nan).astype('float32')
+
+
+@every_system
+@pytest.mark.parametrize('output', [Categorical(3), MixtureOfGaussians(2)])
+@pytest.mark.parametrize('event_shape', [(6,), (6, 2)])
+def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output, event_shape):
+    model = make(system, event_shape, output=output, variable_length=True)
+    x = systems.some_events(model, 4) * 2 % 3
+    if not model.is_discrete:
+        model.adapt(padded(x, [6, 5, 4, 6]))
+    lengths = [6, 4, 1, 3]
+    given = model.distribution().log_prob(padded(x, lengths))
+    for event, length, log_prob in zip(x, lengths, given):
+        short = make(system, (length, *event_shape[1:]), output=output)
+        weights = [value[:length * int(np.prod(event_shape[1:]))] if variable.path.endswith('positions') else value
+                   for variable, value in zip(model.weights, model.get_weights())]
+        short.set_weights(weights)
+        np.testing.assert_allclose(short.distribution().log_prob(event[:length]), log_prob, rtol=1e-4, atol=1e-5)
+
+
+@every_system
+def test_training_ignores_what_fills_events_up(system):
+    def fitted(longest):
+        keras.utils.set_random_seed(1)
+        model = make(system, 8, output=MixtureOfGaussians(1), variable_length=True)
+        x = padded(np.random.default_rng(0).normal(size=(20, 8)), np.minimum(np.arange(20) % 5 + 1, longest))
+        model.compile(keras.optimizers.Adam(0.01))
+        history = model.fit(x, epochs=2, batch_size=10, shuffle=False, verbose=0).history
+        return history, x, model
+
+    history, x, model = fitted(5)
+    assert np.all(np.isfinite(history['loss']))
+    results = model.evaluate(x, return_dict=True, verbose=0)
+    log_probs = model.predict(x, verbose=0)
+    assert results['nll'] == pytest.approx(-np.mean(log_probs), rel=1e-4)
+    assert results['bits_per_dim'] == pytest.approx(-np.sum(log_probs) / np.sum(~np.isnan(x)) / np.log(2), rel=1e-4)
+    held_out = tfdgm.evaluate.held_out(model, tf.data.Dataset.from_tensor_slices(x))
+    assert held_out['bits_per_dim'] == pytest.approx(results['bits_per_dim'], rel=1e-4)
+
+
+@every_system
+def test_samples_have_the_length_asked_for(system):
+    model = make(system, (7, 2), output=Categorical(3), variable_length=True)
+    dist = model.distribution()
+    whole = dist.sample(4, seed=0).numpy()
+    np.testing.assert_array_equal(dist.sample(4, seed=0, length=[7, 3, 1, 5]), padded(whole, [7, 3, 1, 5]))
+    short = dist.sample((2, 4), seed=1, length=3).numpy()
+    assert not np.isnan(short[:, :, :3]).any() and np.isnan(short[:, :, 3:]).all()
+    assert np.all(np.isfinite(dist.log_prob(short)))
+    model.compile(jit_compile=False)
+    np.testing.assert_array_equal(dist.sample(4, seed=0, length=[7, 3, 1, 5]), padded(whole, [7, 3, 1, 5]))
+    known = dist.sample(4, seed=2, observed=whole, mask=np.arange(7)[:, None] < 2, length=4).numpy()
+    np.testing.assert_array_equal(known[:, :2], whole[:, :2])
+    assert np.isnan(known[:, 4:]).all()
+
+
+@pytest.mark.parametrize('event, message', [
+    ([1, np.nan, 1], '1 of the 3 values are NaN, the first in event 0'),
+    ([np.nan] * 3, 'Event 0 is empty: all of it is NaN'),
+    ([1, 5, np.nan], '1 of the 3 values lie outside the support, such as 5.0'),
+])
+def test_only_the_end_of_an_event_may_be_missing(event, message):
+    model = tfdgm.WaveNet(3, filters=4, dilations=(1,), stacks=1, variable_length=True)
+    with pytest.raises(ValueError, match=message):
+        model.fit(np.array([event]))
+    if np.isnan(event[0]):
+        return
+    assert np.isnan(model.distribution().log_prob(np.array(event, 'float32')))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.distribution(validate_args=True).log_prob(np.array(event, 'float32'))
+
+
+@pytest.mark.parametrize('length, message', [
+    (0, 'length must be whole numbers from 1 to 3, got 0'), (4, 'from 1 to 3, got 4'), (1.5, 'whole numbers'),
+    ([1, 2, 3], r'length must have a shape that broadcasts to \(2,\), got \(3,\)')])
+def test_lengths_that_no_event_has_are_refused(length, message):
+    model = tfdgm.WaveNet(3, filters=4, dilations=(1,), stacks=1, variable_length=True)
+    with pytest.raises(ValueError, match=message):
+        model.distribution().sample(2, length=length)
+
+
+def test_models_whose_events_have_one_length_say_so():
+    with pytest.raises(ValueError, match=r'All events of this NADE have the shape \(3,\); for events of several'):
+        tfdgm.NADE(3, hidden_units=4).distribution().sample(2, length=2)
+    with pytest.raises(ValueError, match='WaveNet with variable_length=True visits the sites from the first to the'):
+        tfdgm.WaveNet(3, variable_length=True, order='random')

@@ -151,22 +151,29 @@ class AutoregressiveModel(GenerativeModel):
         if self.standardization is None:
             return self.standardized_log_prob(x, condition, training)
         x = self.standardization(ops.cast(x, 'float32'))
-        return self.standardized_log_prob(x, condition, training) + self.standardization.log_det()
+        return self.standardized_log_prob(x, condition, training) + self.log_det(x)
+
+    def log_det(self, x):
+        """The logarithm of the Jacobian determinant of the standardisation of events: a number, or `[batch]`."""
+        return self.standardization.log_det()
 
     def standardized_log_prob(self, x, condition, training):
         """`log_prob` of standardised values, in their units."""
         return self.log_prob_given(self.parameters(x, condition, training), x)
 
     def log_prob_given(self, parameters, x):
-        """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats.
+        """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""
+        return ops.sum(ops.reshape(self.site_log_probs(parameters, x), (-1, self.num_sites)), axis=1)
+
+    def site_log_probs(self, parameters, x):
+        """Log-probability of each site, `[batch, *event_shape]`, in nats.
 
         It is NaN where a value lies outside the support: what TFP's distributions give there differs.
         """
         x = ops.cast(x, 'float32')
         contained = self.output.contains(x)
         log_probs = self.output.distribution(ops.cast(parameters, 'float32')).log_prob(ops.where(contained, x, 0.))
-        log_probs = ops.where(contained, log_probs, np.nan)
-        return ops.sum(ops.reshape(log_probs, (-1, self.num_sites)), axis=1)
+        return ops.where(contained, log_probs, np.nan)
 
     @property
     def row_length(self) -> int:
@@ -198,9 +205,15 @@ class AutoregressiveModel(GenerativeModel):
         """
         return state
 
-    def sample(self, batch_size, condition, seed, observed=None, mask=None):
-        """Draws events, as `GenerativeModel.sample`. Where `mask` is 1 the value is that of `observed`, both `[batch,
-        *event_shape]`: later sites are drawn given it, earlier ones as if it were not known."""
+    def sample(self, batch_size, condition, seed, observed=None, mask=None, length=None):
+        """Draws events, as `GenerativeModel.sample`.
+
+        Where `mask` is 1 the value is that of `observed`, both `[batch, *event_shape]`: later sites are drawn given it,
+        earlier ones as if it were not known. With `length`, `[batch]`, so many steps of each event are drawn, and the
+        rest is NaN.
+        """
+        steps = self.event_shape[0]
+        end = self.num_sites if length is None else ops.max(length) * (self.num_sites // steps)
         state_seed, value_seed = random.split(seed, 2)
         uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
         state = self.initial_state(batch_size, condition, state_seed)
@@ -223,19 +236,23 @@ class AutoregressiveModel(GenerativeModel):
             return position, previous, state, values
 
         def visit_row(position, previous, state, values):
-            end = position + self.row_length
+            row_end = ops.minimum(position + self.row_length, end)
             state = self.start_row(state, position // self.row_length, previous)
-            return tf.while_loop(lambda position, *_: position < end, visit_pixel, (position, previous, state, values))
+            return tf.while_loop(
+                lambda position, *_: position < row_end, visit_pixel, (position, previous, state, values))
 
         values = tf.TensorArray(tf.float32, self.num_sites, element_shape=uniforms.shape[1:2])
         *_, state, values = tf.while_loop(
-            lambda position, *_: position < self.num_sites, visit_row,
+            lambda position, *_: position < end, visit_row,
             (0, tf.zeros_like(uniforms[0, :, 0]), state, values))
         samples = self.samples_from_chain(tf.transpose(values.stack()), state)
         if self.standardization is not None:
             samples = self.standardization.invert(samples)
             # To the last bit: standardised and back, a value may be rounded.
             samples = samples if observed is None else tf.where(mask == 1, observed, samples)
+        if length is not None:
+            within = ops.reshape(ops.arange(steps) < length[:, None], (-1, steps, *[1] * (len(self.event_shape) - 1)))
+            samples = tf.where(within, samples, np.nan)
         return samples
 
     def chain_of_samples(self, x, state):

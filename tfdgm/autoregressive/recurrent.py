@@ -39,6 +39,8 @@ class RecurrentModel(SequenceModel):
         units: how many features each layer has.
         blocks: how many layers lie above each other.
         positions: whether the network is told which position it is at, as images need and stationary signals don't.
+        variable_length: whether events may be shorter than `event_shape`, the longest, and filled up with NaN at the
+            end. Their likelihood is that of the part before, given its length.
         order: order of the sites, as in `AutoregressiveModel`.
         seed: of a random order.
         **kwargs: `name`, `dtype` and `trainable`.
@@ -48,10 +50,11 @@ class RecurrentModel(SequenceModel):
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='LSTM', units=64, blocks=1,
-                 positions=False, order='natural', seed=0, **kwargs):
+                 positions=False, variable_length=False, order='natural', seed=0, **kwargs):
         units = checks.whole(units, 'units of RecurrentModel')
         super().__init__(event_shape, width=units, last_width=units, output=output, condition=condition,
-                         dropout=dropout, positions=positions, order=order, seed=seed, **kwargs)
+                         dropout=dropout, positions=positions, variable_length=variable_length, order=order,
+                         seed=seed, **kwargs)
         if cell not in CELLS:
             raise ValueError(f'cell of RecurrentModel must be {" or ".join(map(repr, CELLS))}, got {cell!r}.')
         self.units, self.cell = units, cell

@@ -64,16 +64,25 @@ class SequenceModel(AutoregressiveModel):
         dropout: the share of the features inside the network that is left out at each training step.
         positions: whether the network is told which position it is at: it needs to know for images, where sites
             differ, and does not for signals that look the same at all times.
+        variable_length: whether events may be shorter than `event_shape`, the longest. They are filled up with NaN at
+            the end of their first axis; the likelihood is that of the part before, given its length.
         order: order of the sites, as in `AutoregressiveModel`.
         seed: of a random order.
         **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if events may be shorter and the order is not the natural one.
     """
 
     def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
-                 order='natural', seed=0, **kwargs):
+                 variable_length=False, order='natural', seed=0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.dropout = dropout
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
+        self.variable_length = checks.flag(variable_length, f'variable_length of {type(self).__name__}')
+        if variable_length and self.order != 'natural':
+            raise ValueError(f'{type(self).__name__} with variable_length=True visits the sites from the first to the '
+                             'last; it takes no order.')
         self.embedding = ValueEmbedding(
             self.output, width, self.num_sites if positions else None, dtype=self.dtype_policy, name='embedding')
         self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
@@ -100,8 +109,30 @@ class SequenceModel(AutoregressiveModel):
         """
         raise NotImplementedError
 
+    def padding(self, x):
+        if not self.variable_length:
+            return super().padding(x)
+        steps = self.event_shape[0]
+        missing = ops.all(ops.reshape(ops.isnan(x), (-1, steps, self.num_sites // steps)), axis=-1)
+        there_from_here_on = ops.flip(ops.cumsum(ops.flip(ops.cast(~missing, 'int32'), axis=1), axis=1), axis=1)
+        padding = ops.reshape(there_from_here_on == 0, (-1, steps, *[1] * (len(self.event_shape) - 1)))
+        return ops.broadcast_to(padding, ops.shape(x))
+
+    def filled(self, x):
+        """Events with zeros in place of what only fills them up."""
+        return ops.where(self.padding(x), ops.zeros_like(x), x) if self.variable_length else x
+
+    def log_det(self, x):
+        return super().log_det(x) * self.sites_of(x) / self.num_sites
+
+    def site_log_probs(self, parameters, x):
+        if not self.variable_length:
+            return super().site_log_probs(parameters, x)
+        return ops.where(self.padding(x), 0., super().site_log_probs(parameters, self.filled(x)))
+
     def parameters(self, x, condition=None, training=False):
-        inputs = self.embedding(self.to_chain(ops.cast(x, 'float32')))
+        # One NaN would reach all sites through an attention whose weights there are zero.
+        inputs = self.embedding(self.to_chain(self.filled(ops.cast(x, 'float32'))))
         features = self.features(inputs, self._condition_features(condition), training)
         return self.from_chain(ops.cast(self.last(features), 'float32'))
 

@@ -87,6 +87,8 @@ class CausalTransformer(SequenceModel):
         width: how many features each site has, a multiple of `heads`.
         heads: how many heads the attention has.
         blocks: how many blocks.
+        variable_length: whether events may be shorter than `event_shape`, the longest, and filled up with NaN at the
+            end. Their likelihood is that of the part before, given its length.
         order: order of the sites, as in `AutoregressiveModel`.
         seed: of a random order.
         **kwargs: `name`, `dtype` and `trainable`.
@@ -96,13 +98,14 @@ class CausalTransformer(SequenceModel):
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
-                 order='natural', seed=0, **kwargs):
+                 variable_length=False, order='natural', seed=0, **kwargs):
         width = checks.whole(width, 'width of CausalTransformer')
         if width % checks.whole(heads, 'heads of CausalTransformer'):
             raise ValueError(f'width of CausalTransformer must be a multiple of heads, got {width} and {heads}.')
         # Attention sees a set: without its position, a site would not know the order of what lies before.
         super().__init__(event_shape, width=width, last_width=width, output=output, condition=condition,
-                         dropout=dropout, positions=True, order=order, seed=seed, **kwargs)
+                         dropout=dropout, positions=True, variable_length=variable_length, order=order, seed=seed,
+                         **kwargs)
         self.width, self.heads = width, heads
         self.stack = [
             TransformerBlock(width, heads, condition.num_features if condition else 0, dropout,

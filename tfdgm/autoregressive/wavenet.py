@@ -84,18 +84,21 @@ class WaveNet(SequenceModel):
         dilations: of the layers of a stack.
         stacks: how many stacks follow each other.
         positions: whether the network is told which position it is at, as images need and stationary signals don't.
+        variable_length: whether events may be shorter than `event_shape`, the longest, and filled up with NaN at the
+            end. Their likelihood is that of the part before, given its length.
         order: order of the sites, as in `AutoregressiveModel`.
         seed: of a random order.
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, skip_filters=None,
-                 dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256), stacks=2, positions=False, order='natural', seed=0,
-                 **kwargs):
+                 dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256), stacks=2, positions=False,
+                 variable_length=False, order='natural', seed=0, **kwargs):
         filters = checks.whole(filters, 'filters of WaveNet')
         skip_filters = filters if skip_filters is None else checks.whole(skip_filters, 'skip_filters of WaveNet')
         super().__init__(event_shape, width=filters, last_width=skip_filters, output=output, condition=condition,
-                         dropout=dropout, positions=positions, order=order, seed=seed, **kwargs)
+                         dropout=dropout, positions=positions, variable_length=variable_length, order=order,
+                         seed=seed, **kwargs)
         self.filters, self.skip_filters = filters, skip_filters
         self.dilations = checks.wholes(dilations, 'dilations of WaveNet')
         dtype = self.dtype_policy
