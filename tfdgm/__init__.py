@@ -1,6 +1,6 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
-from tfdgm import conditions, data, evaluate, outputs, pictures, pretrained, random, tables, training
+from tfdgm import conditions, data, evaluate, outputs, pictures, pretrained, random, sound, tables, training
 from tfdgm.autoregressive import (
     FVSBN,
     MADE,
@@ -24,5 +24,5 @@ __version__ = '0.1.0'
 __all__ = [
     'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN', 'GenerativeModel',
     'Independent', 'MarkovChain', 'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel',
-    'WaveNet', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random', 'tables',
-    'training']
+    'WaveNet', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random', 'sound',
+    'tables', 'training']

@@ -1,0 +1,98 @@
+"""Sound: waveforms as whole numbers, and WAV files.
+
+A waveform is an array of real numbers from -1 to 1. Models of sound see it after μ-law companding, as whole numbers
+0 … levels-1: levels lie closer together where the wave is small, as the ear hears.
+"""
+
+import pathlib
+import wave
+
+import numpy as np
+
+from tfdgm import checks
+
+LARGEST = 2**15  # Of the 16-bit numbers in a WAV file.
+
+
+def encode(waveform, levels: int = 256) -> np.ndarray:
+    """μ-law companding, ITU-T G.711's curve with μ = levels - 1, and rounding to the nearest level.
+
+    Args:
+        waveform: real numbers from -1 to 1.
+        levels: how many.
+
+    Returns:
+        Whole numbers 0 … levels-1, float32, of the same shape. What lies outside -1 to 1 is cut off.
+
+    >>> import numpy as np, tfdgm
+    >>> tfdgm.sound.encode(np.array([-1, -0.01, 0, 0.01, 1]))
+    array([  0.,  98., 128., 157., 255.], dtype=float32)
+    """
+    mu = checks.whole(levels, 'levels of sound', 2) - 1
+    waveform = np.clip(np.asarray(waveform, 'float64'), -1, 1)
+    companded = np.sign(waveform) * np.log1p(mu * abs(waveform)) / np.log1p(mu)
+    return np.floor((companded + 1) / 2 * mu + 0.5).astype('float32')
+
+
+def decode(values, levels: int = 256) -> np.ndarray:
+    """The inverse of `encode`: the middle of each level, float32. NaN, which fills short events up, is silence.
+
+    >>> import numpy as np, tfdgm
+    >>> waveform = tfdgm.sound.decode(np.arange(256))
+    >>> bool(np.all(tfdgm.sound.encode(waveform) == np.arange(256)))
+    True
+    """
+    mu = checks.whole(levels, 'levels of sound', 2) - 1
+    companded = 2 * np.nan_to_num(np.asarray(values, 'float64'), nan=mu / 2) / mu - 1
+    return (np.sign(companded) * np.expm1(abs(companded) * np.log1p(mu)) / mu).astype('float32')
+
+
+def read(path, rate: int) -> np.ndarray:
+    """Reads a WAV file of 16-bit numbers.
+
+    Args:
+        path: of the file.
+        rate: the sample rate that it must have, in Hz: a model knows the one that it was trained at.
+
+    Returns:
+        `[steps]`, float32, from -1 to 1.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no WAV file of 16-bit numbers, has several channels or another rate, or is empty or silent.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'There is no file {path}.')
+    try:
+        with wave.open(str(path)) as file:
+            parameters, data = file.getparams(), file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f'{path} is not a WAV file of whole numbers: {error}') from error
+    if parameters.sampwidth != 2:
+        raise ValueError(f'{path} has {8 * parameters.sampwidth}-bit numbers; convert it to 16 bits.')
+    if parameters.nchannels != 1:
+        raise ValueError(f'{path} has {parameters.nchannels} channels; mix it down to one.')
+    if parameters.framerate != rate:
+        raise ValueError(f'{path} has {parameters.framerate} samples a second, and the model takes {rate}; resample '
+                         'it.')
+    waveform = np.frombuffer(data, '<i2').astype('float32') / LARGEST
+    if not np.any(waveform):
+        raise ValueError(f'{path} is {"silent" if len(waveform) else "empty"}.')
+    return waveform
+
+
+def write(path, waveform, rate: int):
+    """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
+
+    Raises:
+        ValueError: if it is no waveform.
+    """
+    waveform = np.asarray(waveform)
+    if waveform.ndim != 1 or not len(waveform) or not np.all(np.isfinite(waveform)):
+        raise ValueError(f'Expected a waveform, finite numbers [steps], got an array of shape {waveform.shape}.')
+    with wave.open(str(path), 'wb') as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(checks.whole(rate, 'rate of sound'))
+        file.writeframes(np.clip(np.round(waveform * LARGEST), -LARGEST, LARGEST - 1).astype('<i2').tobytes())
