@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tfdgm.conditions import Image, Label, Vector
+from tfdgm.conditions import Image, Label, Labels, Vector
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 
@@ -195,6 +195,8 @@ def test_vectors_of_the_wrong_shape():
     (lambda: tfdgm.PixelCNN((4, 4)), 'PixelCNN needs images'),
     (lambda: tfdgm.PixelCNN((4, 4, 1), order='random'), 'it takes no order'),
     (lambda: tfdgm.PixelCNN((4, 4, 1), filters=2.5), 'filters of PixelCNN must be a whole number'),
+    (lambda: Labels(()), 'num_classes of Labels must be one or more positive whole numbers'),
+    (lambda: Labels((3, 0)), 'each of the num_classes of Labels must be a whole number of at least 1, got 0'),
     (lambda: Image((4, 4)), 'Image needs a shape'),
     (lambda: Image((4, 4, 1), levels=1), 'levels of Image must be a whole number of at least 2'),
     (lambda: Label(2.5), 'num_classes of Label must be a whole number'),
@@ -247,7 +249,8 @@ def test_the_likelihood_of_an_event_outside_the_support_is_no_number(output, val
 
 
 @pytest.mark.parametrize('condition, valid, invalid', [
-    (Label(3), 2, 3), (Label(3), 2., 0.5), (Vector(1), [1.], [np.inf]), (Image((1, 1, 1), 4), [[[3]]], [[[4]]])])
+    (Label(3), 2, 3), (Label(3), 2., 0.5),
+    (Labels((3, 2)), [2, 1], [1, 2]), (Vector(1), [1.], [np.inf]), (Image((1, 1, 1), 4), [[[3]]], [[[4]]])])
 def test_in_a_graph_nothing_comes_of_a_condition_that_is_not_valid(condition, valid, invalid):
     model = tfdgm.FVSBN(4, condition=condition)
     values = tf.constant([valid, invalid])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
-from tfdgm import data
+from tfdgm import data, sound
 
 
 def arrays(name='digits', split='test', **options):
@@ -203,7 +203,10 @@ def test_a_split_may_be_an_expression(dataset):
     ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels and no binarization'),
     ('wine_red', {'split': 'all'}, "wine_red has the splits train, validation, test; got 'all'"),
     ('wine_red', {'columns': ['ph']}, "wine_red has no column 'ph'. Its columns are alcohol, chlorides"),
-    ('spoken_digit', {}, 'spoken_digit has no images: its features are'),
+    ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization and no columns'),
+    ('spoken_digit', {'split': 'train[:5]'}, 'spoken_digit has the splits train, validation, test'),
+    ('spoken_digit', {'length': 0}, 'length of spoken_digit must be a whole number of at least 1'),
+    ('mnist', {'length': 5}, 'mnist is no sound: it takes no length, got 5'),
 ])
 def test_sets_without_what_is_asked_for(dataset, name, options, message):
     dataset(name)
@@ -215,3 +218,32 @@ def test_a_version_that_tfds_does_not_know(dataset):
     dataset('mnist')
     with pytest.raises(ValueError, match=r'mnist:9\.9\.9 is not available'):
         data.load('mnist:9.9.9')
+
+
+# Sound ----------------------------------------------------------------------------------------------------------------
+
+def test_spoken_digits(dataset):
+    dataset('spoken_digit')
+    splits = {split: arrays('spoken_digit', split, labels=True) for split in data.SPLITS}
+    assert [len(events) for events, _ in splits.values()] == [2400, 300, 300]
+    for events, labels in splits.values():
+        assert events.shape[1] == 8000 and events.dtype == np.float32
+        # So many recordings of each digit by each of six speakers.
+        assert np.all(np.bincount(6 * labels[:, 0] + labels[:, 1]) == len(events) // 60)
+        missing = np.isnan(events)
+        assert np.all(missing[:, 1:] >= missing[:, :-1]), 'only the end is filled up'
+        assert set(np.unique(events[~missing])) <= set(range(256))
+    recorded = next(iter(tfds.load('spoken_digit', split='train').filter(
+        lambda example: example['audio/filename'] == '0_george_0.wav').as_numpy_iterator()))['audio']
+    event = splits['test'][0][0]
+    np.testing.assert_array_equal(splits['test'][1][0], [0, 0])
+    assert np.sum(~np.isnan(event)) == len(recorded)
+    wave = sound.decode(event)[:len(recorded)] * 2**15
+    assert np.all(abs(wave - recorded) <= 1.02 * (abs(recorded) + 2**15 / 255) * np.log(256) / 255)
+
+
+def test_spoken_digits_of_another_length_and_number_of_levels(dataset):
+    dataset('spoken_digit')
+    events = arrays('spoken_digit', 'test', levels=16, length=500)
+    assert events.shape == (300, 500)
+    assert set(np.unique(events[~np.isnan(events)])) <= set(range(16))

@@ -81,6 +81,46 @@ class Label(Condition):
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
+class Labels(Condition):
+    """Several classes at once, such as a word and who speaks it: a whole number for each.
+
+    >>> import numpy as np, tfdgm
+    >>> np.asarray(tfdgm.conditions.Labels((3, 2)).encode(np.array([[2, 0]])))
+    array([[0., 0., 1., 1., 0.]], dtype=float32)
+
+    Args:
+        num_classes: how many classes each has.
+    """
+
+    num_classes: tuple
+
+    dtype = 'int32'
+
+    def __post_init__(self):
+        object.__setattr__(self, 'num_classes', checks.wholes(self.num_classes, 'num_classes of Labels'))
+
+    @property
+    def shape(self):
+        return (len(self.num_classes),)
+
+    @property
+    def num_features(self):
+        return sum(self.num_classes)
+
+    def encode(self, values):
+        return ops.concatenate([
+            Label(classes).encode(values[:, index]) for index, classes in enumerate(self.num_classes)], axis=-1)
+
+    def describe(self):
+        limits = ' and '.join(f'0 to {classes - 1}' for classes in self.num_classes)
+        return f'{len(self.num_classes)} whole numbers, from {limits}'
+
+    def contains(self, values):
+        return contains_whole(values, np.array(self.num_classes))
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
 class Vector(Condition):
     """A vector of `size` real numbers."""
 

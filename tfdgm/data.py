@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import checks, random, tables
+from tfdgm import checks, random, sound, tables
 
 BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
 SPLITS = tables.SPLITS
@@ -27,22 +27,28 @@ class DatasetUnavailableError(RuntimeError):
 
 
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
-         labels: bool = False, columns=None, seed: int = 0):
+         labels: bool = False, columns=None, length: int | None = None, seed: int = 0):
     """Opens a dataset as single events.
 
     Args:
         name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
             Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows; or the path
             of a CSV file, as `tfdgm.tables.read` takes it. The rows of a table are shuffled once, and 10 % of them each
-            are for validation and for the test.
+            are for validation and for the test. Or 'spoken_digit', sound: see below.
         split: 'train', 'validation' or 'test', or any expression that TensorFlow Datasets understands. A set without
             a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
         labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
+        length: of sound, how many samples an event has; what is longer is cut off.
         columns: of a table, which to keep, by name or by number from 0; None for all.
         seed: of the random binarizations.
+
+    The events of 'spoken_digit' are `[length]` samples at 8,000 Hz, after μ-law companding to `levels`, 256 by default,
+    and filled up with NaN where a recording is shorter than `length`, 8,000 by default: for models of sequences with
+    `variable_length=True`. Its labels are `[2]`, the digit and the speaker. As its authors propose, recordings 0 to 4
+    of each digit and speaker are the test split; 5 to 9 are the validation split.
 
     Returns:
         A `tf.data.Dataset` of float32 events, or of pairs with int32 labels.
@@ -61,6 +67,12 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
     if levels is not None and binarization is not None:
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
+    if name == 'spoken_digit':
+        if binarization is not None or columns is not None:
+            raise ValueError(f'{name} is sound: it takes no binarization and no columns.')
+        return _spoken_digit(split, labels, 256 if levels is None else levels, 8000 if length is None else length)
+    if length is not None:
+        raise ValueError(f'{name} is no sound: it takes no length, got {length!r}.')
     values = _table(name, columns)
     if values is not None:
         if labels or levels is not None or binarization is not None:
@@ -121,6 +133,28 @@ def _table(name, columns):
     names = sorted(examples)
     chosen = tables.places(columns, names, name)
     return np.stack([np.asarray(examples[names[place]], 'float32') for place in chosen], axis=1)
+
+
+def _spoken_digit(split, labels, levels, length):
+    """The recordings of one split, companded, cut off or filled up with NaN to one length."""
+    import tensorflow_datasets as tfds
+
+    if split not in SPLITS:
+        raise ValueError(f'spoken_digit has the splits {", ".join(SPLITS)}; got {split!r}.')
+    checks.whole(length, 'length of spoken_digit')
+    builder = _builder(tfds, 'spoken_digit')
+    # A file is called 7_jackson_32.wav: the digit, the speaker, and the number of the recording.
+    recordings = [(*example['audio/filename'].decode().removesuffix('.wav').split('_'), example['audio'])
+                  for example in tfds.as_numpy(builder.as_dataset(split='train'))]
+    speakers = sorted({speaker for _, speaker, _, _ in recordings})
+    numbers = {'test': range(5), 'validation': range(5, 10), 'train': range(10, len(recordings))}[split]
+    chosen = sorted(((int(digit), speakers.index(speaker), int(number)), samples)
+                    for digit, speaker, number, samples in recordings if int(number) in numbers)
+    events = np.full((len(chosen), length), np.nan, 'float32')
+    for event, (_, samples) in zip(events, chosen):
+        event[:len(samples)] = sound.encode(samples[:length] / sound.LARGEST, levels)
+    classes = np.array([(digit, speaker) for (digit, speaker, _), _ in chosen], 'int32')
+    return tf.data.Dataset.from_tensor_slices((events, classes) if labels else events)
 
 
 def _from_tfds(name, split, labels):

@@ -220,3 +220,20 @@ def test_models_whose_events_have_one_length_say_so():
         tfdgm.NADE(3, hidden_units=4).distribution().sample(2, length=2)
     with pytest.raises(ValueError, match='WaveNet with variable_length=True visits the sites from the first to the'):
         tfdgm.WaveNet(3, variable_length=True, order='random')
+
+
+def test_several_labels_act_as_the_sum_of_their_biases():
+    condition = tfdgm.conditions.Labels((3, 2))
+    model = systems.make('recurrent', 4, condition=condition)
+    joint = tfdgm.RecurrentModel(4, units=6, blocks=2, condition=tfdgm.conditions.Label(6))
+    pairs = np.array([[first, second] for first in range(3) for second in range(2)])
+    kernel = model.condition_kernel.get_weights()[0]
+    for layer, other in zip(model.layers, joint.layers):
+        if layer.name != 'condition_kernel':
+            other.set_weights(layer.get_weights())
+    joint.condition_kernel.set_weights([np.stack([kernel[first] + kernel[3 + second] for first, second in pairs])])
+    x = systems.some_events(model, 6)
+    np.testing.assert_allclose(model.distribution(pairs).log_prob(x),
+                               joint.distribution(np.arange(6)).log_prob(x), rtol=1e-5)
+    assert model.distribution(pairs).batch_shape == (6,)
+    assert model.distribution([2, 1]).sample(5, seed=0).shape == (5, 4)
