@@ -17,7 +17,8 @@ from tfdgm import pretrained
 
 IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
-    'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN')
+    'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
+    'RecurrentModel', 'WaveNet', 'CausalTransformer')
 
 
 def digits_models() -> dict:
@@ -69,7 +70,7 @@ def completion(path):
     """Six test digits, the upper half of each, and eight completions of it."""
     digits = tfdgm.data.as_arrays(tfdgm.data.load('binarized_mnist', 'test').take(6))
     upper_half = np.arange(28)[:, None, None] < 14
-    dist = zoo.load('row_lstm_binarized_mnist').distribution()
+    dist = zoo.load('diagonal_bilstm_binarized_mnist').distribution()
     completed = dist.sample((8, 6), seed=0, observed=digits, mask=upper_half)
     columns = np.concatenate([digits[None], digits[None] * upper_half, completed]).swapaxes(0, 1)
     tfdgm.pictures.save_grid(path, columns.reshape(-1, 28, 28, 1), columns=10)
