@@ -33,7 +33,7 @@ def test_a_single_site_is_a_chain_too():
 def test_independent_is_tfp_independent(output, exact, rng):
     model = tfdgm.Independent(3, output=output)
     bias = rng.normal(size=(3, output.num_parameters)).astype('float32')
-    model.set_weights([bias])
+    model.trainable_variables[0].assign(bias)
     x = rng.integers(2, size=(5, 3)).astype('float32')
     wanted = tfd.Independent(exact(bias), 1).log_prob(x)
     np.testing.assert_allclose(model.distribution().log_prob(x), wanted, rtol=1e-5)

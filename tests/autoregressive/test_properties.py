@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.autoregressive.systems import (
     CONDITIONS,
+    DEEP_SYSTEMS,
     IMAGE_SYSTEMS,
     ORDERS,
     OUTPUTS,
@@ -209,7 +210,7 @@ def test_two_fits_with_one_seed_give_the_same_weights(system):
     def fitted():
         keras.utils.set_random_seed(7)
         model = make(system, (2, 3, 1), random_weights=False)
-        model.compile('adam')
+        model.compile('adam', jit_compile=system not in DEEP_SYSTEMS)  # XLA takes long to compile those, twice.
         model.fit(some_events(model, 64), epochs=2, batch_size=16, verbose=0)
         return model.get_weights()
 

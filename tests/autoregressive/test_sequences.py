@@ -67,6 +67,7 @@ def test_the_first_site_is_told_apart_from_one_behind_a_zero(system):
     assert not np.allclose(parameters[0], parameters[1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_known_autoregressive_process_reaches_its_entropy():
     """An AR(2) process in its stationary state, whose density is that of a normal distribution."""
     length, generator = 40, np.random.default_rng(0)
@@ -86,6 +87,7 @@ def test_known_autoregressive_process_reaches_its_entropy():
     assert reached == pytest.approx(-np.mean(exact.logpdf(test)), rel=0.02)
 
 
+@pytest.mark.slow
 def test_known_hidden_chain_reaches_its_entropy():
     """A hidden chain of two states, whose likelihood is TFP's, by the forward algorithm."""
     chain = tfd.HiddenMarkovModel(
@@ -155,17 +157,12 @@ def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output
 
 
 @every_system
-def test_training_ignores_what_fills_events_up(system):
-    def fitted(longest):
-        keras.utils.set_random_seed(1)
-        model = make(system, 8, output=MixtureOfGaussians(1), variable_length=True)
-        x = padded(np.random.default_rng(0).normal(size=(20, 8)), np.minimum(np.arange(20) % 5 + 1, longest))
-        model.compile(keras.optimizers.Adam(0.01))
-        history = model.fit(x, epochs=2, batch_size=10, shuffle=False, verbose=0).history
-        return history, x, model
-
-    history, x, model = fitted(5)
-    assert np.all(np.isfinite(history['loss']))
+def test_training_and_metrics_count_what_is_there(system):
+    model = make(system, 8, output=MixtureOfGaussians(1), variable_length=True)
+    x = padded(np.random.default_rng(0).normal(size=(20, 8)), np.arange(20) % 5 + 1)
+    model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    losses = model.fit(x, epochs=4, batch_size=10, verbose=0).history['loss']
+    assert losses[-1] < losses[0]
     results = model.evaluate(x, return_dict=True, verbose=0)
     log_probs = model.predict(x, verbose=0)
     assert results['nll'] == pytest.approx(-np.mean(log_probs), rel=1e-4)
