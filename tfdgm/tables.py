@@ -27,6 +27,7 @@ def read(path, columns=None) -> np.ndarray:
     >>> _ = pathlib.Path('heights.csv').write_text('name,cm,kg\\n' + 'Ada,170,60\\nBo,181,82.5\\n' * 5)
     >>> tfdgm.tables.read('heights.csv', columns=['cm', 'kg']).shape
     (10, 2)
+    >>> pathlib.Path('heights.csv').unlink()
     """
     path = pathlib.Path(path)
     if not path.is_file():
