@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 import tfdgm
 from tests.autoregressive import systems
+from tfdgm.autoregressive.transformer import TransformerBlock
 from tfdgm.outputs import Categorical, MixtureOfGaussians
 
 tfd = tfp.distributions
@@ -33,7 +34,7 @@ def sites_seen(model):
 
 @pytest.mark.parametrize('system', ['recurrent', 'gru', 'transformer'])
 def test_a_site_sees_all_before_it(system):
-    model = make(system, 12, output=MixtureOfGaussians(1))
+    model = make(system, 12, output=MixtureOfGaussians(1), **({'window': None} if system == 'transformer' else {}))
     np.testing.assert_array_equal(sites_seen(model), np.tri(12, k=-1, dtype=bool))
 
 
@@ -43,6 +44,36 @@ def test_wavenet_sees_as_far_as_its_dilations_reach(dilations, stacks):
     assert model.receptive_field == 1 + stacks * sum(dilations)
     distance = np.arange(25)[:, None] - np.arange(25)
     np.testing.assert_array_equal(sites_seen(model), (distance > 0) & (distance <= model.receptive_field))
+
+
+@pytest.mark.parametrize('window, blocks', [(4, 1), (3, 2), (12, 1), (1, 3)])
+def test_transformer_sees_as_far_as_its_windows_reach(window, blocks):
+    model = tfdgm.CausalTransformer(
+        25, output=MixtureOfGaussians(1), width=16, heads=2, window=window, blocks=blocks)
+    assert model.receptive_field == 1 + blocks * (window - 1)
+    distance = np.arange(25)[:, None] - np.arange(25)
+    np.testing.assert_array_equal(sites_seen(model), (distance > 0) & (distance <= model.receptive_field))
+
+
+def test_attention_is_that_of_keras_with_a_mask_and_a_bias():
+    """`keras.ops.dot_product_attention` over all pairs, against the pieces and the cache that stand for it."""
+    window, sites, heads = 5, 17, 2
+    block = TransformerBlock(8, heads, window, 0, 0.)
+    generator = np.random.default_rng(0)
+    for variable in block.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape))
+    x = tf.constant(generator.normal(size=(3, sites, 8)), tf.float32)
+    query, key, value = block._heads(x, None)
+    distance = np.arange(sites)[:, None] - np.arange(sites)
+    seen = (distance >= 0) & (distance < window)
+    bias = np.where(seen, block.distances.numpy()[:, np.clip(distance, 0, window - 1)], -np.inf)
+    attention = keras.ops.dot_product_attention(query, key, value, bias=bias[None].astype('float32'))
+    wanted = block._behind(x, tf.reshape(attention, (3, sites, 8)), False)
+    np.testing.assert_allclose(block(x), wanted, rtol=1e-4, atol=1e-4)
+    cache = block.initial_cache(3)
+    for position in range(sites):
+        features, cache = block.at(x[:, position], None, cache, position)
+        np.testing.assert_allclose(features, wanted[:, position], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('system, length', [('recurrent', 999), ('gru', 999), ('wavenet', 3000), ('transformer', 600)])
@@ -150,9 +181,9 @@ def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output
     given = model.distribution().log_prob(padded(x, lengths))
     for event, length, log_prob in zip(x, lengths, given):
         short = make(system, (length, *event_shape[1:]), output=output)
-        weights = [value[:length * int(np.prod(event_shape[1:]))] if variable.path.endswith('positions') else value
-                   for variable, value in zip(model.weights, model.get_weights())]
-        short.set_weights(weights)
+        # Positions and distances that the short model does not have.
+        short.set_weights([value[tuple(slice(size) for size in shorter.shape)]
+                           for shorter, value in zip(short.weights, model.get_weights())])
         np.testing.assert_allclose(short.distribution().log_prob(event[:length]), log_prob, rtol=1e-4, atol=1e-5)
 
 

@@ -1,6 +1,7 @@
 """CausalTransformer: self-attention that sees only what lies before."""
 
 import keras
+import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -10,16 +11,21 @@ from tfdgm.autoregressive.sequences import SequenceModel
 
 
 class TransformerBlock(keras.layers.Layer):
-    """Self-attention and a layer at each position, each on normalised features and added to them."""
+    """Self-attention and a layer at each position, each on normalised features and added to them.
 
-    def __init__(self, width, heads, condition_features, dropout, **kwargs):
+    A position attends to itself and to the `window - 1` before it. Besides what query and key say, each head has a
+    learned preference for each distance between them.
+    """
+
+    def __init__(self, width, heads, window, condition_features, dropout, **kwargs):
         super().__init__(**kwargs)
-        self.heads = heads
+        self.heads, self.window = heads, window
         dtype = self.dtype_policy
         self.norms = [keras.layers.LayerNormalization(dtype=dtype, name=f'norm_{index}') for index in range(2)]
         for norm in self.norms:
             norm.build((None, width))
         self.projection = dense(width, 3 * width, 'projection', dtype)
+        self.distances = self.add_weight(shape=(heads, window), initializer='zeros', name='distances')
         self.attended = dense(width, width, 'attended', dtype)
         self.condition = dense(condition_features, width, 'condition', dtype, use_bias=False) \
             if condition_features else None
@@ -29,24 +35,44 @@ class TransformerBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features, condition=None, training=False):
-        """`[batch, sites, width]` -> `[batch, sites, width]`."""
-        query, key, value = self._heads(features, condition)
-        attention = ops.dot_product_attention(query, key, value, is_causal=True, flash_attention=False)
+        """`[batch, sites, width]` -> `[batch, sites, width]`.
+
+        The sites are cut into pieces as long as the window: a piece sees itself and the one before.
+        """
+        sites = features.shape[1]
+        pieces = -(-sites // self.window)
+        filling = [[0, 0], [0, pieces * self.window - sites], [0, 0], [0, 0]]
+        query, *seen = (
+            ops.reshape(ops.pad(part, filling), (-1, pieces, self.window, *part.shape[2:]))
+            for part in self._heads(features, condition))
+        bias = ops.cast(self.distances, self.compute_dtype)
+        if pieces == 1:
+            bias = pairs_by_distance(bias, self.window, self.window)
+        else:
+            seen = [ops.concatenate([ops.pad(part[:, :-1], [[0, 0], [1, 0], *[[0, 0]] * 3]), part], axis=2)
+                    for part in seen]
+            is_there = np.arange(2 * self.window) >= np.where(np.arange(pieces) == 0, self.window, 0)[:, None]
+            bias = pairs_by_distance(bias, self.window, 2 * self.window)
+            bias = ops.where(is_there[:, None, None], bias, -np.inf)
+        attention = attend(query, *seen, bias)
+        attention = ops.reshape(attention, (-1, pieces * self.window, self.attended.units))[:, :sites]
         return self._behind(features, attention, training)
 
-    def initial_cache(self, sites, batch_size):
-        """The keys and the values of all positions, zeros where they are to come."""
-        shape = batch_size, sites, self.heads, self.attended.units // self.heads
+    def initial_cache(self, batch_size):
+        """The keys and the values in the window: position i lies in place i modulo its length."""
+        shape = batch_size, self.window, self.heads, self.attended.units // self.heads
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
     def at(self, features, condition, cache, position):
         """The same at one position, `[batch, width]`, and the next cache."""
-        features = features[:, None]
-        query, *new = self._heads(features, condition)
-        keys, values = (ops.slice_update(old, (0, position, 0, 0), part) for old, part in zip(cache, new))
-        mask = ops.reshape(ops.arange(keys.shape[1]) <= position, (1, 1, 1, -1))
-        attention = ops.dot_product_attention(query, keys, values, mask=mask, flash_attention=False)
-        return self._behind(features, attention, False)[:, 0], (keys, values)
+        query, *new = self._heads(features[:, None], condition)
+        place = position % self.window
+        cache = [ops.slice_update(old, (0, place, 0, 0), part) for old, part in zip(cache, new)]
+        distances = (position - ops.arange(self.window)) % self.window
+        bias = ops.take(ops.cast(self.distances, self.compute_dtype), distances, axis=1)
+        bias = ops.where(distances <= position, bias, -np.inf)
+        attention = ops.reshape(attend(query, *cache, bias[:, None]), ops.shape(features))
+        return self._behind(features, attention, False), cache
 
     def _heads(self, features, condition):
         """Queries, keys and values, each `[batch, sites, heads, width / heads]`."""
@@ -54,24 +80,49 @@ class TransformerBlock(keras.layers.Layer):
         if condition is not None:
             features = features + self.condition(condition)
         projected = self.projection(features)
-        projected = ops.reshape(projected, (*ops.shape(projected)[:2], 3, self.heads, -1))
+        projected = ops.reshape(projected, (-1, projected.shape[1], 3, self.heads, self.attended.units // self.heads))
         return ops.unstack(projected, axis=2)
 
     def _behind(self, features, attention, training):
-        attention = ops.reshape(attention, ops.shape(features))
         features = features + self.dropout(self.attended(attention), training=training)
         hidden = self.narrow(self.widen(self.norms[1](features)))
         return features + self.dropout(hidden, training=training)
+
+
+def attend(query, key, value, bias):
+    """`[…, queries, heads, n]`, twice `[…, keys, heads, n]` and `[…, heads, queries, keys]` -> like the queries."""
+    logits = ops.einsum('...qhn,...khn->...hqk', query, key) * query.shape[-1] ** -0.5 + bias
+    return ops.einsum('...hqk,...khn->...qhn', ops.softmax(logits), value)
+
+
+def pairs_by_distance(bias, queries, keys):
+    """What depends on the distance alone, for each pair: `[heads, window]` -> `[heads, queries, keys]`.
+
+    The last query stands at the last key. Pairs farther apart than the window, and keys behind their query, get -inf.
+    """
+    window = bias.shape[1]
+    # From the largest distance, `keys`, to the smallest, `-queries`. Each row of the matrix is a piece of this vector
+    # that begins one further left: so does each row of its repetitions, cut into rows that are one shorter.
+    vector = ops.pad(ops.flip(bias, axis=1), [[0, 0], [keys - window + 1, queries]], constant_values=-np.inf)
+    rows = ops.tile(vector, (1, queries))[:, :queries * (queries + keys)]
+    return ops.reshape(rows, (-1, queries, queries + keys))[:, :, queries:]
 
 
 @register_keras_serializable('tfdgm')
 class CausalTransformer(SequenceModel):
     """Blocks of self-attention in which each site attends to itself and what lies before.
 
-    Sampling keeps the keys and the values of the sites before, so that a site costs one query against them.
+        attention_i = Σ_{j ≤ i} softmax_j(q_i · k_j / √n + b_{i-j}) v_j
 
-    Sources: A. Vaswani et al., "Attention is all you need", 2017 (https://arxiv.org/abs/1706.03762); as a model of
-    images in raster order, M. Chen et al., "Generative pretraining from pixels" (Image GPT), 2020
+    Sampling keeps the keys and the values of the sites before, so that a site costs one query against them. With a
+    `window`, a site attends to the last ones only: a block costs in proportion to the sites rather than their square,
+    and the blocks above each other see further.
+
+    Sources: A. Vaswani et al., "Attention is all you need", 2017 (https://arxiv.org/abs/1706.03762); the learned bias
+    b for each head and distance, C. Raffel et al., "Exploring the limits of transfer learning with a unified
+    text-to-text transformer" (T5), 2019 (https://arxiv.org/abs/1910.10683); windows, I. Beltagy et al., "Longformer:
+    the long-document transformer", 2020 (https://arxiv.org/abs/2004.05150); as a model of images in raster order,
+    M. Chen et al., "Generative pretraining from pixels" (Image GPT), 2020
     (https://proceedings.mlr.press/v119/chen20s.html).
 
     >>> import tfdgm
@@ -87,6 +138,7 @@ class CausalTransformer(SequenceModel):
         width: how many features each site has, a multiple of `heads`.
         heads: how many heads the attention has.
         blocks: how many blocks.
+        window: how many sites a site attends to, itself and those just before; None for all.
         variable_length: whether events may be shorter than `event_shape`, the longest, and filled up with NaN at the
             end. Their likelihood is that of the part before, given its length.
         order: order of the sites, as in `AutoregressiveModel`.
@@ -98,7 +150,7 @@ class CausalTransformer(SequenceModel):
     """
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
-                 variable_length=False, order='natural', seed=0, **kwargs):
+                 window=None, variable_length=False, order='natural', seed=0, **kwargs):
         width = checks.whole(width, 'width of CausalTransformer')
         if width % checks.whole(heads, 'heads of CausalTransformer'):
             raise ValueError(f'width of CausalTransformer must be a multiple of heads, got {width} and {heads}.')
@@ -107,13 +159,20 @@ class CausalTransformer(SequenceModel):
                          dropout=dropout, positions=True, variable_length=variable_length, order=order, seed=seed,
                          **kwargs)
         self.width, self.heads = width, heads
+        window = self.num_sites if window is None else checks.whole(window, 'window of CausalTransformer')
+        features = condition.num_features if condition else 0
         self.stack = [
-            TransformerBlock(width, heads, condition.num_features if condition else 0, dropout,
-                             dtype=self.dtype_policy, name=f'block_{index}')
+            TransformerBlock(width, heads, min(window, self.num_sites), features, dropout, dtype=self.dtype_policy,
+                             name=f'block_{index}')
             for index in range(checks.whole(blocks, 'blocks of CausalTransformer'))]
         self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name='norm')
         self.norm.build((None, width))
         self.built = True
+
+    @property
+    def receptive_field(self) -> int:
+        """How many values before a site its parameters depend on, at most."""
+        return min(self.num_sites, 1 + sum(block.window - 1 for block in self.stack))
 
     def features(self, inputs, condition, training):
         for block in self.stack:
@@ -121,7 +180,7 @@ class CausalTransformer(SequenceModel):
         return self.norm(inputs)
 
     def initial_cache(self, batch_size):
-        return [block.initial_cache(self.num_sites, batch_size) for block in self.stack]
+        return [block.initial_cache(batch_size) for block in self.stack]
 
     def next_features(self, inputs, condition, cache, position):
         condition = None if condition is None else condition[:, None]
