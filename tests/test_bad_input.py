@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tfdgm.conditions import Image, Label, Labels, Vector
+from tfdgm.conditions import Image, Label, Labels, Vector, Vectors
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 
@@ -250,7 +250,8 @@ def test_the_likelihood_of_an_event_outside_the_support_is_no_number(output, val
 
 @pytest.mark.parametrize('condition, valid, invalid', [
     (Label(3), 2, 3), (Label(3), 2., 0.5),
-    (Labels((3, 2)), [2, 1], [1, 2]), (Vector(1), [1.], [np.inf]), (Image((1, 1, 1), 4), [[[3]]], [[[4]]])])
+    (Labels((3, 2)), [2, 1], [1, 2]), (Vector(1), [1.], [np.inf]),
+    (Vectors(2, 1), [[1.], [2.]], [[1.], [np.nan]]), (Image((1, 1, 1), 4), [[[3]]], [[[4]]])])
 def test_in_a_graph_nothing_comes_of_a_condition_that_is_not_valid(condition, valid, invalid):
     model = tfdgm.FVSBN(4, condition=condition)
     values = tf.constant([valid, invalid])

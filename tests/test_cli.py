@@ -22,8 +22,8 @@ import typer
 
 import tfdgm
 import zoo
-from tfdgm import cli, data, pictures, pretrained, training
-from tfdgm.conditions import Label
+from tfdgm import cards, cli, data, pictures, pretrained, sound, training
+from tfdgm.conditions import Label, Labels
 from tfdgm.evaluate import held_out
 
 RECIPE = {
@@ -89,10 +89,10 @@ def trained(tmp_path_factory):
     return root / 'tiny_digits'
 
 
-def random_folder(folder, model):
+def random_folder(folder, model, dataset=RECIPE['dataset']):
     """A folder of a model with random weights."""
     model.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_weights()])
-    config = {**RECIPE, 'model': keras.saving.serialize_keras_object(model)}
+    config = {**RECIPE, 'model': keras.saving.serialize_keras_object(model), 'dataset': dataset}
     pretrained.write_config(folder, pretrained.save_weights(model, folder, config))
     return folder
 
@@ -105,6 +105,13 @@ def labelled(tmp_path_factory):
 @pytest.fixture(scope='module')
 def vector(tmp_path_factory):
     return random_folder(tmp_path_factory.mktemp('vector'), tfdgm.Independent(4))
+
+
+@pytest.fixture(scope='module')
+def speaking(tmp_path_factory):
+    model = tfdgm.WaveNet(900, output=tfdgm.outputs.Categorical(256), condition=Labels((10, 6)), variable_length=True,
+                          filters=4, dilations=(1, 2), stacks=1)
+    return random_folder(tmp_path_factory.mktemp('speaking'), model, {'name': 'spoken_digit', 'length': 900})
 
 
 @pytest.fixture
@@ -160,6 +167,26 @@ def test_a_label_chooses_the_class(labelled):
     np.testing.assert_array_equal(np.load('threes.npy'), expected)
 
 
+def test_a_wav_file_holds_the_samples_with_pauses_between_them(speaking):
+    assert succeed('sample', speaking, '-n', 2, '--label', '3,1', '--length', 700, '-o', 'said.wav') == (
+        '2 samples in said.wav')
+    samples = pretrained.load(speaking).distribution([3, 1]).sample(2, seed=0, length=700).numpy()
+    pause = np.zeros(2000)
+    wanted = np.concatenate([sound.decode(samples[0, :700]), pause, sound.decode(samples[1, :700])])
+    np.testing.assert_allclose(sound.read('said.wav', 8000), wanted, atol=1e-4)
+
+
+def test_a_card_of_sound_has_spectrograms_and_sounds(speaking):
+    config = pretrained.read_config(speaking)
+    cards.write(speaking, pretrained.load(speaking), config)
+    text = (speaking / pretrained.CARD).read_text()
+    for part in ('![spectrograms of samples](samples.png)', '(samples.wav)', 'distribution([3, 3])',
+                 'spoken_digit, 8,000 samples a second after μ-law companding'):
+        assert part in text
+    assert len(sound.read(speaking / pretrained.SOUND, 8000)) == 10 * 900 + 9 * 2000
+    assert matplotlib.image.imread(speaking / pretrained.GRID).shape[2] == 4
+
+
 def test_a_file_name_is_told_as_it_is(trained):
     assert succeed('sample', trained, '-n', 1, '-o', 'odd[b].npy') == '1 samples in odd[b].npy'
 
@@ -184,6 +211,15 @@ def test_score_under_a_label(labelled, digits):
     succeed('score', labelled, 'digits.npy', '--label', 3, '-o', 'scores.csv')
     expected = pretrained.load(labelled).distribution(3).log_prob(digits)
     np.testing.assert_allclose(read_scores(pathlib.Path('scores.csv').read_text()), expected, atol=1e-4)
+
+
+def test_a_sound_is_scored_by_its_own_length(speaking):
+    waveform = (0.1 * np.sin(np.arange(500) / 3)).astype('float32')
+    sound.write('said.wav', waveform, 8000)
+    event = np.pad(sound.encode(sound.read('said.wav', 8000)), (0, 400), constant_values=np.nan)
+    expected = pretrained.load(speaking).distribution([3, 1]).log_prob(event)
+    score, = read_scores(run('score', speaking, 'said.wav', '--label', '3,1').out)
+    assert score == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_score_prints_where_no_file_is_named(trained, digits):
@@ -327,6 +363,9 @@ def files(elsewhere, digits):
     pathlib.Path('cut.npy').write_bytes(pathlib.Path('digits.npy').read_bytes()[:500])
     pathlib.Path('not_json.json').write_text('{')
     pathlib.Path('folder.csv').mkdir()
+    for name, steps, rate, loudness in [('short', 500, 8000, 0.1), ('long', 901, 8000, 0.1), ('fast', 500, 44100, 0.1),
+                                        ('silent', 500, 8000, 0)]:
+        sound.write(f'{name}.wav', loudness * np.sin(np.arange(steps)), rate)
     write(elsewhere / 'unknown_key.json', training={'epoch': 3})
     write(elsewhere / 'optimizer.json', training={'optimizer': 'adm'})
     write(elsewhere / 'shape.json', model=keras.saving.serialize_keras_object(tfdgm.Independent((9, 9, 1))))
@@ -335,10 +374,25 @@ def files(elsewhere, digits):
 
 @pytest.mark.parametrize('line, message', [
     ('sample TRAINED -o nowhere/grid.png', 'The folder nowhere does not exist; make it first.'),
-    ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .npy.'),
+    ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .wav or .npy.'),
     ('sample TRAINED -o grid.png --label 3', 'This model has no condition, but one was given'),
     ('sample LABELLED -o grid.png', '(in `fit` and `evaluate` as `y`, in `predict` as [events, conditions])'),
     ('sample LABELLED -o grid.png --label 10', 'Expected a condition of whole numbers from 0 to 9, got 10.'),
+    ('sample LABELLED -o grid.png --label 3,4', '--label 3,4 is no condition of this model: it takes whole numbers'),
+    ('sample LABELLED -o grid.png --label three', '--label takes a class, or several as in 7,0; got three.'),
+    ('sample TRAINED -o grid.png --length 3', 'All events of this Independent have the shape (8, 8, 1)'),
+    ('sample TRAINED -o digit.wav', 'digit.wav is for sound, and this model was trained on digits.'),
+    ('sample SOUND -o digit.wav', 'This model is conditional'),
+    ('sample SOUND -o digit.wav --label 3', '--label 3 is no condition of this model: it takes 2 whole'),
+    ('sample SOUND -o digit.wav --label 3,6', '2 whole numbers, from 0 to 9 and 0 to 5, got 6.'),
+    ('sample SOUND -o digit.wav --label 3,1 --length 901', 'length must be whole numbers from 1 to 900, got 901'),
+    ('sample SOUND -o digit.png --label 3,1', 'A grid needs images'),
+    ('score SOUND missing.wav --label 3,1', 'There is no file missing.wav.'),
+    ('score SOUND long.wav --label 3,1', 'long.wav has 901 samples, and the model takes at most 900; cut it.'),
+    ('score SOUND fast.wav --label 3,1', 'fast.wav has 44100 samples a second, and the model takes 8000; resample it.'),
+    ('score SOUND silent.wav --label 3,1', 'silent.wav is silent.'),
+    ('score SOUND short.wav', 'This model is conditional'),
+    ('score TRAINED short.wav', 'short.wav is for sound, and this model was trained on digits.'),
     ('sample VECTOR -o grid.png', 'A grid needs images, [n, height, width, 1 or 3 channels]'),
     ('sample nade_digit -o grid.png', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
     ('sample [red] -o grid.png', "The zoo has no '[red]'."),
@@ -373,9 +427,9 @@ def files(elsewhere, digits):
     ('train shape.json -o text.npy', 'text.npy is a file; name a folder with -o.'),
     ('train unknown_key.json -o mine', 'mine/config.json is another recipe than unknown_key.json'),
 ])
-def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, files, line, message):
+def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, speaking, files, line, message):
     before = sorted(os.listdir())
-    folders = {'TRAINED': trained, 'LABELLED': labelled, 'VECTOR': vector}
+    folders = {'TRAINED': trained, 'LABELLED': labelled, 'VECTOR': vector, 'SOUND': speaking}
     result = run(*(folders.get(word, word) for word in line.split()))
     assert result.status == 1
     assert message in result.err

@@ -3,21 +3,31 @@
 import pathlib
 from types import NoneType
 
-from tfdgm import pictures, pretrained
-from tfdgm.conditions import Label
+from tfdgm import data, files, pictures, pretrained, sound
+from tfdgm.conditions import Label, Labels
+
+SOUNDS = 10
 
 
 def write(folder, model, config: dict):
-    """Writes a folder's card, and beside it a grid of samples where the events are images."""
+    """Writes a folder's card, and beside it samples where one can look at them or hear them."""
     folder = pathlib.Path(folder)
+    (folder / pretrained.CARD).write_text(
+        text(folder.resolve(), model, config, save_samples(folder, model, config['dataset'])))
+
+
+def save_samples(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves samples of images or of sound; returns the lines of the card that show them."""
+    if dataset['name'] in data.SAMPLE_RATES and isinstance(model.condition, (NoneType, Label, Labels)):
+        return save_sounds(folder, model, dataset)
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
-    with_grid = images and isinstance(model.condition, (NoneType, Label))
-    if with_grid:
-        save_samples(folder / pretrained.GRID, model)
-    (folder / pretrained.CARD).write_text(text(folder.resolve(), model, config, with_grid))
+    if images and isinstance(model.condition, (NoneType, Label)):
+        save_images(folder / pretrained.GRID, model)
+        return ['', f'![samples]({pretrained.GRID})']
+    return []
 
 
-def save_samples(path, model):
+def save_images(path, model):
     """Saves 64 samples as a grid; of a model conditioned on a label, 8 of each of the first ten classes."""
     if model.condition is None:
         pictures.save_grid(path, model.distribution().sample(64, seed=0))
@@ -27,23 +37,45 @@ def save_samples(path, model):
         pictures.save_grid(path, samples.reshape(-1, *model.event_shape), columns=len(labels))
 
 
-def text(folder: pathlib.Path, model, config: dict, with_grid: bool) -> str:
-    """The card's Markdown."""
+def save_sounds(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves ten sounds and their spectrograms; of a model conditioned on labels, they go through the classes."""
+    classes = getattr(model.condition, 'num_classes', None)
+    if classes is None:
+        samples, titles = model.distribution().sample(SOUNDS, seed=0).numpy(), None
+    else:
+        labels = [[index % count for count in classes] if isinstance(classes, tuple) else index % classes
+                  for index in range(SOUNDS)]
+        samples = model.distribution(labels).sample(seed=0).numpy()
+        titles = [', '.join(map(str, label)) if isinstance(label, list) else str(label) for label in labels]
+    files.write(folder / pretrained.SOUND, samples, dataset)
+    rate, levels = files.sound_of(dataset, folder)
+    pictures.save_spectrograms(folder / pretrained.GRID, sound.decode(samples, levels), rate, titles)
+    above = f' The labels stand above: {model.condition.describe()}.' if titles else ''
+    return ['', f'![spectrograms of samples]({pretrained.GRID})', '',
+            f'Ten samples, one after the other, are in [{pretrained.SOUND}]({pretrained.SOUND}); the picture shows '
+            f'their spectrograms, from 0 to {rate / 2000:g} kHz.{above}']
+
+
+def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
+    """The card's Markdown; `samples` are the lines that show some."""
     name, of_the_zoo = folder.name, folder.parent.name == 'zoo'
     dataset, record = config['dataset'], config.get('record')
-    data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
-    data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
+    about_data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
+    about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
+    if dataset['name'] in data.SAMPLE_RATES:
+        about_data += f', {data.SAMPLE_RATES[dataset["name"]]:,} samples a second after μ-law companding'
+    if dataset.get('columns'):
+        about_data += f', columns {", ".join(map(str, dataset["columns"]))}'
     doc = (type(model).__doc__ or '').strip().splitlines()[0]
     lines = [
         f'# {name}', '', doc, '',
         f'- model: `tfdgm.{type(model).__name__}`, {model.count_params():,} parameters; its arguments are in '
         f'[{pretrained.CONFIG}]({pretrained.CONFIG})',
         f'- events: {model.event_shape}, each value {model.support()}',
-        f'- data: {data}']
+        f'- data: {about_data}']
     if config.get('about'):
         lines.append(f'- {config["about"]}')
-    if with_grid:
-        lines += ['', f'![samples]({pretrained.GRID})']
+    lines += samples
     if config.get('results'):
         lines += [
             '', '## Results', '', '| split | nats | standard error | bits/dim | examples |', '|---|---|---|---|---|']
@@ -64,5 +96,14 @@ def text(folder: pathlib.Path, model, config: dict, with_grid: bool) -> str:
         *(['import zoo', f'model = zoo.load({name!r})'] if of_the_zoo else
           ['import tfdgm', f'model = tfdgm.pretrained.load({name!r})  # the path of this folder']),
         'dist = model.distribution('
-        + ('' if model.condition is None else '3') + ')', 'dist.sample(64, seed=0)', '```', '']
+        + example_of(model.condition) + ')', 'dist.sample(64, seed=0)', '```', '']
     return '\n'.join(lines)
+
+
+def example_of(condition) -> str:
+    """A value of a condition, as one writes it."""
+    if condition is None:
+        return ''
+    if isinstance(condition, Labels):
+        return str([min(3, classes - 1) for classes in condition.num_classes])
+    return str(min(3, condition.num_classes - 1)) if isinstance(condition, Label) else 'condition'

@@ -20,6 +20,8 @@ console = Console()
 errors = Console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
+Label = Annotated[str | None, typer.Option(
+    help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
 
 
 @app.command('list')
@@ -54,24 +56,29 @@ def card(name: Name):
 @app.command()
 def sample(
     name: Name,
-    output: Annotated[pathlib.Path, typer.Option('--output', '-o', help='A .png for a grid, a .npy for the numbers.')],
+    output: Annotated[pathlib.Path, typer.Option(
+        '--output', '-o', help='A .png for a grid of images, a .wav for sound, a .npy for the numbers.')],
     number: Annotated[int, typer.Option('--number', '-n', min=1, help='How many samples.')] = 64,
     seed: Annotated[int, typer.Option(help='The same seed gives the same samples.')] = 0,
-    label: Annotated[int | None, typer.Option(help='The class, for a model conditioned on one.')] = None,
+    label: Label = None,
+    length: Annotated[int | None, typer.Option(
+        help='How many steps, for a model of sequences of several lengths; by default the most.')] = None,
 ):
     """Draw samples from a pretrained model.
 
     Example: `tfdgm sample nade_digits -n 64 -o grid.png`
     """
-    check_target(output, '.png', '.npy')
-    from tfdgm import pictures, pretrained
+    from tfdgm import files, pretrained
 
+    files.check_target(output, '.png', '.wav', '.npy')
+    folder = folder_of(name)
+    dataset = pretrained.read_config(folder)['dataset']
+    if output.suffix == '.wav':
+        files.sound_of(dataset, output)
     with console.status(f'Sampling {number} events'):
-        samples = pretrained.load(folder_of(name)).distribution(label).sample(number, seed=seed).numpy()
-        if output.suffix == '.npy':
-            np.save(output, samples)
-        else:
-            pictures.save_grid(output, samples)
+        model = pretrained.load(folder)
+        dist = model.distribution(label_of(label, model.condition))
+        files.write(output, dist.sample(number, seed=seed, length=length).numpy(), dataset)
     say(f'{number} samples in {output}')
 
 
@@ -79,26 +86,25 @@ def sample(
 def score(
     name: Name,
     file: Annotated[pathlib.Path, typer.Argument(
-        help='A .npy file of events, [n, *event_shape], or a .csv file with the columns the model was trained on.')],
+        help='A .npy file of events, [n, *event_shape]; a .csv file with the columns the model was trained on; or a '
+             '.wav file of one sound.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='A .csv file; the terminal by default.')] = None,
-    label: Annotated[int | None, typer.Option(help='The class, for a model conditioned on one.')] = None,
+    label: Label = None,
 ):
     """Write the log-probability of each event, in nats, as CSV.
 
     Example: `tfdgm score nade_digits digits.npy -o scores.csv`
     """
-    if output is not None:
-        check_target(output, '.csv')
-    events = None if file.suffix == '.csv' else read_events(file)
-    from tfdgm import checks, pretrained, tables
+    from tfdgm import files, pretrained
 
+    if output is not None:
+        files.check_target(output, '.csv')
     folder = folder_of(name)
     model = pretrained.load(folder)
-    if events is None:
-        events = tables.read(file, pretrained.read_config(folder)['dataset'].get('columns'))
-    checks.condition_given(model.condition, label)
-    inputs = events if label is None else [events, np.full(len(events), label)]
+    events = files.read(file, model, pretrained.read_config(folder)['dataset'])
+    condition = label_of(label, model.condition)
+    inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
     log_probs = model.predict(inputs, verbose=0)
     with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
         writer = csv.writer(target)
@@ -200,27 +206,21 @@ def folder_of(name: str) -> pathlib.Path:
     return zoo.folder(name)
 
 
-def check_target(path: pathlib.Path, *suffixes: str):
-    """Raises, before any work is done, unless a file can be written there."""
-    if path.suffix not in suffixes:
-        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
-    if path.is_dir():
-        raise ValueError(f'{path} is a folder; name a file in it.')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
+def label_of(text: str | None, condition):
+    """The value of a condition that a person wrote: a class, or several with commas between them."""
+    from tfdgm import checks
 
-
-def read_events(path: pathlib.Path) -> np.ndarray:
-    """Reads an array of events."""
-    if not path.is_file():
-        raise FileNotFoundError(f'There is no file {path}.')
+    checks.condition_given(condition, text)
+    if text is None:
+        return None
     try:
-        events = np.load(path)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f'{path} is not a .npy file of numbers, as numpy.save writes it: {error}') from error
-    if not isinstance(events, np.ndarray):
-        raise ValueError(f'{path} is not a .npy file of numbers: it holds several arrays; numpy.save writes one.')
-    return events
+        values = np.array([int(part) for part in text.split(',')])
+    except ValueError as error:
+        raise ValueError(f'--label takes a class, or several as in 7,0; got {text}.') from error
+    values = values[0] if condition.shape == () and len(values) == 1 else values
+    if values.shape != condition.shape:
+        raise ValueError(f'--label {text} is no condition of this model: it takes {condition.describe()}.')
+    return checks.conditions(condition, values)
 
 
 def say(text: str, where: Console = console):

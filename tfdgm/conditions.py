@@ -150,6 +150,46 @@ class Vector(Condition):
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
+class Vectors(Condition):
+    """A vector of `size` real numbers for each of `steps` equal parts of the event, from its first step to its last.
+
+    In models of sequences a vector acts on the sites of its own part: what WaveNet calls a local condition, such as
+    the pitch over time. What a site should know of later parts has to be in its own vector. Other systems see all the
+    vectors at every site.
+
+    Args:
+        steps: how many vectors; for models of sequences, a divisor of the event's length.
+        size: of each.
+    """
+
+    steps: int
+    size: int
+
+    def __post_init__(self):
+        checks.whole(self.steps, 'steps of Vectors')
+        checks.whole(self.size, 'size of Vectors')
+
+    @property
+    def shape(self):
+        return self.steps, self.size
+
+    @property
+    def num_features(self):
+        return self.steps * self.size
+
+    def encode(self, values):
+        values = ops.reshape(ops.cast(values, 'float32'), (-1, self.num_features))
+        return ops.where(self.contains(values), values, np.nan)
+
+    def describe(self):
+        return f'{self.steps} vectors of {self.size} finite real numbers each'
+
+    def contains(self, values):
+        return abs(values) < np.inf
+
+
+@register_keras_serializable('tfdgm')
+@dataclasses.dataclass(frozen=True)
 class Image(Condition):
     """An image, such as a coarse or a grey one of the same thing: whole numbers 0 … levels-1, as events are.
 

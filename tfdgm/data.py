@@ -17,6 +17,10 @@ SPLITS = tables.SPLITS
 # Short names of tables that TensorFlow Datasets has.
 TABLES = {'wine_red': 'wine_quality/red', 'wine_white': 'wine_quality/white'}
 
+# Of the sets of sound, in Hz.
+SAMPLE_RATES = {'spoken_digit': 8000}
+SOUND_LEVELS, LONGEST_SOUND = 256, 8000
+
 # How many training examples at the end become the validation split where the publisher has none.
 VALIDATION_EXAMPLES = {'mnist': 10_000, 'fashion_mnist': 10_000}
 VALIDATION_SHARE = 0.1
@@ -70,7 +74,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     if name == 'spoken_digit':
         if binarization is not None or columns is not None:
             raise ValueError(f'{name} is sound: it takes no binarization and no columns.')
-        return _spoken_digit(split, labels, 256 if levels is None else levels, 8000 if length is None else length)
+        return _spoken_digit(split, labels, SOUND_LEVELS if levels is None else levels, length)
     if length is not None:
         raise ValueError(f'{name} is no sound: it takes no length, got {length!r}.')
     values = _table(name, columns)
@@ -141,7 +145,7 @@ def _spoken_digit(split, labels, levels, length):
 
     if split not in SPLITS:
         raise ValueError(f'spoken_digit has the splits {", ".join(SPLITS)}; got {split!r}.')
-    checks.whole(length, 'length of spoken_digit')
+    length = LONGEST_SOUND if length is None else checks.whole(length, 'length of spoken_digit')
     builder = _builder(tfds, 'spoken_digit')
     # A file is called 7_jackson_32.wav: the digit, the speaker, and the number of the recording.
     recordings = [(*example['audio/filename'].decode().removesuffix('.wav').split('_'), example['audio'])

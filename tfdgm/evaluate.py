@@ -5,13 +5,13 @@ import numpy as np
 from tfdgm import data
 
 
-def held_out(model, dataset, batch_size: int = 500) -> dict:
+def held_out(model, dataset, batch_size: int | None = None) -> dict:
     """The mean log-likelihood of a dataset.
 
     Args:
         model: a `tfdgm.GenerativeModel`.
         dataset: a `tf.data.Dataset` of single events, or of pairs (event, condition), as `tfdgm.data.load` gives.
-        batch_size: how many events at once.
+        batch_size: how many events at once; by default about 400,000 sites of them, at most 500.
 
     Returns:
         `nll`, the mean negative log-likelihood in nats; `standard_error` of that mean over the events;
@@ -27,6 +27,7 @@ def held_out(model, dataset, batch_size: int = 500) -> dict:
     1.0
     """
     loaded = data.as_arrays(dataset)
+    batch_size = batch_size or min(500, max(1, 400_000 // model.num_sites))
     inputs = list(loaded) if isinstance(loaded, tuple) else loaded
     log_probs = model.predict(inputs, batch_size=batch_size, verbose=0)
     nll = -float(np.mean(log_probs, dtype='float64'))

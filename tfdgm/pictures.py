@@ -4,6 +4,7 @@ import math
 
 import matplotlib.image
 import numpy as np
+from matplotlib.figure import Figure
 
 
 def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = None) -> np.ndarray:
@@ -47,3 +48,33 @@ def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = No
 def save_grid(path, images, **options):
     """Writes `grid(images, **options)` as a PNG file."""
     matplotlib.image.imsave(path, grid(images, **options))
+
+
+def save_spectrograms(path, waveforms, rate: int, titles=None):
+    """Writes the spectrograms of sounds beside each other as a PNG file, brightest where a frequency is loudest.
+
+    Args:
+        path: of the file.
+        waveforms: `[n, steps]`, real numbers from -1 to 1.
+        rate: samples a second.
+        titles: what stands above each, or None.
+
+    Raises:
+        ValueError: if they are shorter than one window of 32 ms.
+    """
+    waveforms, window = np.asarray(waveforms), rate * 32 // 1000
+    if waveforms.ndim != 2 or not len(waveforms) or waveforms.shape[1] < window:
+        raise ValueError(f'Spectrograms need waveforms [n, steps] of at least {window} steps, got an array of shape '
+                         f'{waveforms.shape}.')
+    columns = min(5, len(waveforms))
+    figure = Figure(figsize=(2.2 * columns, 2 * math.ceil(len(waveforms) / columns)), layout='constrained')
+    for index, waveform in enumerate(waveforms):
+        axes = figure.add_subplot(math.ceil(len(waveforms) / columns), columns, index + 1)
+        # Nothing is quieter than half a step of 16 bits: silence has a logarithm too.
+        audible = waveform + np.random.default_rng(0).uniform(-2.**-16, 2.**-16, waveform.shape)
+        axes.specgram(audible, window, rate, noverlap=window * 7 // 8, vmin=-110, vmax=-30)
+        axes.set_title(titles[index] if titles else '', fontsize=9)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel('seconds', fontsize=9)
+    figure.supylabel('Hz', fontsize=9)
+    figure.savefig(path, dpi=100)

@@ -1,4 +1,4 @@
-"""A pretrained model is a folder: `config.json`, `model.weights.h5`, and a card with a sample grid.
+"""A pretrained model is a folder: `config.json`, `model.weights.h5`, and a card with samples.
 
 `config.json` holds the recipe (`model`, `dataset`, `training`), as a person wrote it, and what came of it (`record`,
 `results`, `weights_sha256`), as `tfdgm train` and `tfdgm evaluate` wrote it.
@@ -15,7 +15,8 @@ import keras
 
 from tfdgm.model import GenerativeModel
 
-CONFIG, WEIGHTS, CARD, GRID = 'config.json', 'model.weights.h5', 'README.md', 'samples.png'
+CONFIG, WEIGHTS, CARD = 'config.json', 'model.weights.h5', 'README.md'
+GRID, SOUND = 'samples.png', 'samples.wav'
 
 PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
 

@@ -82,6 +82,20 @@ def read(path, rate: int) -> np.ndarray:
     return waveform
 
 
+def fitted(values, model, name) -> np.ndarray:
+    """Fills companded sound `[steps]` up with NaN to the length of a model's events.
+
+    Raises:
+        ValueError: if it is longer, or shorter and the model's events have one length.
+    """
+    steps, = model.event_shape
+    if len(values) > steps:
+        raise ValueError(f'{name} has {len(values)} samples, and the model takes at most {steps}; cut it.')
+    if len(values) < steps and not model.variable_length:
+        raise ValueError(f'{name} has {len(values)} samples, and the events of this model have {steps} each.')
+    return np.pad(values, (0, steps - len(values)), constant_values=np.nan)
+
+
 def write(path, waveform, rate: int):
     """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
 

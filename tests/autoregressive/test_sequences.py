@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 import tfdgm
 from tests.autoregressive import systems
 from tfdgm.autoregressive.transformer import TransformerBlock
+from tfdgm.conditions import Vector, Vectors
 from tfdgm.outputs import Categorical, MixtureOfGaussians
 
 tfd = tfp.distributions
@@ -143,6 +144,8 @@ def test_known_hidden_chain_reaches_its_entropy():
     (lambda: tfdgm.WaveNet(5, dilations=()), r'dilations of WaveNet must be one or more positive whole numbers'),
     (lambda: tfdgm.WaveNet(5, dropout=1.), 'dropout must be a number from 0 up to, but not, 1, got 1.0'),
     (lambda: tfdgm.WaveNet(5, positions=3), 'positions of WaveNet must be True or False, got 3'),
+    (lambda: tfdgm.WaveNet(5, condition=Vectors(2, 1)), 'Events of 5 steps have no 2 equal parts'),
+    (lambda: tfdgm.CausalTransformer(5, window=0), 'window of CausalTransformer must be a whole number of at least 1'),
     (lambda: tfdgm.CausalTransformer(5, width=6, heads=4), 'width .* must be a multiple of heads, got 6 and 4'),
 ])
 def test_arguments_that_make_no_model_are_refused(make_model, message):
@@ -151,15 +154,57 @@ def test_arguments_that_make_no_model_are_refused(make_model, message):
 
 
 @every_system
-def test_step_gives_the_parameters_of_the_parallel_form_of_images_in_any_order(system):
-    model = make(system, (3, 4, 2), order='random', output=Categorical(3))
-    x = systems.some_events(model, 2)
-    wanted = np.reshape(model.parameters(x), (2, 24, -1))
-    state, previous = model.initial_state(2), tf.zeros(2)
+@pytest.mark.parametrize('condition', [None, Vectors(3, 2)])
+def test_step_gives_the_parameters_of_the_parallel_form_of_images_in_any_order(system, condition):
+    model = make(system, (3, 4, 2), order='random', output=Categorical(3), condition=condition)
+    x, given = systems.some_events(model, 2), systems.some_condition(condition, (2,))
+    wanted = np.reshape(model.parameters(x, given), (2, 24, -1))
+    state, previous = model.initial_state(2, given), tf.zeros(2)
     for position, site in enumerate(model.visited_sites):
         parameters, state = model.step(state, position, previous)
         np.testing.assert_allclose(parameters, wanted[:, site], atol=1e-4)
         previous = x.reshape(2, 24)[:, site]
+
+
+# Local conditions -----------------------------------------------------------------------------------------------------
+
+@every_system
+def test_a_vector_acts_on_its_own_part_and_those_behind(system):
+    model = make(system, 6, output=MixtureOfGaussians(1), condition=Vectors(3, 2))
+    x, given = systems.some_events(model, 1), systems.some_condition(model.condition, (1,))
+    before = model.parameters(x, given)
+    for step in range(3):
+        changed = given.copy()
+        changed[:, step] += 1
+        differs = np.any(model.parameters(x, changed) != before, axis=(0, 2))
+        assert not differs[:2 * step].any() and differs[2 * step:2 * step + 2].all()
+
+
+@every_system
+def test_equal_vectors_act_as_a_vector_for_all_steps(system):
+    local = make(system, 6, output=Categorical(3), condition=Vectors(3, 2))
+    everywhere = make(system, 6, output=Categorical(3), condition=Vector(2))
+    everywhere.set_weights(local.get_weights())
+    x, vector = systems.some_events(local), systems.some_condition(everywhere.condition)
+    np.testing.assert_allclose(local.distribution(np.tile(vector, (3, 1))).log_prob(x),
+                               everywhere.distribution(vector).log_prob(x), rtol=1e-5)
+    np.testing.assert_array_equal(local.distribution(np.tile(vector, (3, 1))).sample(5, seed=0),
+                                  everywhere.distribution(vector).sample(5, seed=0))
+
+
+def test_a_model_learns_what_its_local_condition_says():
+    generator = np.random.default_rng(0)
+    given = generator.normal(size=(600, 6, 1)).astype('float32')
+    x = given.repeat(2, axis=1)[:, :, 0] + 0.1 * generator.normal(size=(600, 12)).astype('float32')
+    model = tfdgm.WaveNet(12, output=MixtureOfGaussians(1), condition=Vectors(6, 1), filters=8, dilations=(1, 2),
+                          stacks=1)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, 600)), jit_compile=False)
+    model.fit(x[:500], given[:500], batch_size=50, epochs=60, verbose=0)
+    reached = -np.mean(model.predict([x[500:], given[500:]], verbose=0))
+    assert reached == pytest.approx(12 * np.log(0.1 * np.sqrt(2 * np.pi * np.e)), abs=1.5)
+    line = np.linspace(-1, 1, 6, dtype='float32')[:, None]
+    samples = model.distribution(line).sample(100, seed=0)
+    np.testing.assert_allclose(np.mean(samples, axis=0), line.repeat(2), atol=0.1)
 
 
 # Events of several lengths --------------------------------------------------------------------------------------------

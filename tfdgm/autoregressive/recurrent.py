@@ -60,7 +60,7 @@ class RecurrentModel(SequenceModel):
         self.units, self.cell = units, cell
         dtype = self.dtype_policy
         self.condition_kernel = condition and dense(
-            condition.num_features, units, 'condition_kernel', dtype, use_bias=False)
+            self.condition_features, units, 'condition_kernel', dtype, use_bias=False)
         self.recurrent_layers = []
         for index in range(checks.whole(blocks, 'blocks of RecurrentModel')):
             layer = CELLS[cell](units, return_sequences=True, dtype=dtype, name=f'layer_{index}')

@@ -6,6 +6,7 @@ from keras import ops
 from tfdgm import checks
 from tfdgm.autoregressive.layers import dense
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Vectors
 from tfdgm.outputs import Categorical
 
 
@@ -71,7 +72,8 @@ class SequenceModel(AutoregressiveModel):
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: if events may be shorter and the order is not the natural one.
+        ValueError: if events may be shorter and the order is not the natural one; if the steps of a condition do not
+            divide those of the events.
     """
 
     def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
@@ -83,6 +85,11 @@ class SequenceModel(AutoregressiveModel):
         if variable_length and self.order != 'natural':
             raise ValueError(f'{type(self).__name__} with variable_length=True visits the sites from the first to the '
                              'last; it takes no order.')
+        if isinstance(condition, Vectors) and self.event_shape[0] % condition.steps:
+            raise ValueError(f'Events of {self.event_shape[0]} steps have no {condition.steps} equal parts: the steps '
+                             f'of the condition of {type(self).__name__} must divide those of the events.')
+        self.condition_steps = condition.steps if isinstance(condition, Vectors) else 1
+        self.condition_features = condition.num_features // self.condition_steps if condition else 0
         self.embedding = ValueEmbedding(
             self.output, width, self.num_sites if positions else None, dtype=self.dtype_policy, name='embedding')
         self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
@@ -94,7 +101,7 @@ class SequenceModel(AutoregressiveModel):
     def features(self, inputs, condition, training):
         """What the last layer sees of each position: `[batch, sites, width]` -> `[batch, sites, last_width]`.
 
-        `condition` holds the condition's features, `[batch, 1, n]`, or None.
+        `condition` holds the condition's features, `[batch, 1, n]` or `[batch, sites, n]`, or None.
         """
         raise NotImplementedError
 
@@ -133,22 +140,29 @@ class SequenceModel(AutoregressiveModel):
     def parameters(self, x, condition=None, training=False):
         # One NaN would reach all sites through an attention whose weights there are zero.
         inputs = self.embedding(self.to_chain(self.filled(ops.cast(x, 'float32'))))
-        features = self.features(inputs, self._condition_features(condition), training)
+        features = self.features(inputs, self._encoded(condition), training)
         return self.from_chain(ops.cast(self.last(features), 'float32'))
 
     def initial_state(self, batch_size, condition=None, seed=None):
         state = {'cache': self.initial_cache(batch_size)}
         if condition is not None:
-            state['condition'] = self._condition_features(condition)
+            state['condition'] = self._encoded(condition)
         return state
 
     def step(self, state, position, previous):
-        condition = state['condition'][:, 0] if 'condition' in state else None
+        condition = state.get('condition')
+        if condition is not None:
+            condition = condition[:, ops.minimum(position, condition.shape[1] - 1)]
         features, cache = self.next_features(
             self.embedding.at(position, previous), condition, state['cache'], position)
         return ops.cast(self.last(features), 'float32'), {**state, 'cache': cache}
 
-    def _condition_features(self, condition):
+    def _encoded(self, condition):
+        """The features of a condition, `[batch, sites, n]`, or `[batch, 1, n]` where they are the same at all sites."""
         if condition is None:
             return None
-        return ops.cast(self.condition.encode(condition), self.compute_dtype)[:, None]
+        features = ops.reshape(self.condition.encode(condition), (-1, self.condition_steps, self.condition_features))
+        if self.condition_steps > 1:
+            features = ops.repeat(features, self.num_sites // self.condition_steps, axis=1)
+            features = self._permute(features, self.visited_sites)
+        return ops.cast(features, self.compute_dtype)

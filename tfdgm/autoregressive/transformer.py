@@ -160,10 +160,9 @@ class CausalTransformer(SequenceModel):
                          **kwargs)
         self.width, self.heads = width, heads
         window = self.num_sites if window is None else checks.whole(window, 'window of CausalTransformer')
-        features = condition.num_features if condition else 0
         self.stack = [
-            TransformerBlock(width, heads, min(window, self.num_sites), features, dropout, dtype=self.dtype_policy,
-                             name=f'block_{index}')
+            TransformerBlock(width, heads, min(window, self.num_sites), self.condition_features, dropout,
+                             dtype=self.dtype_policy, name=f'block_{index}')
             for index in range(checks.whole(blocks, 'blocks of CausalTransformer'))]
         self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name='norm')
         self.norm.build((None, width))

@@ -104,7 +104,7 @@ class WaveNet(SequenceModel):
         dtype = self.dtype_policy
         dilations = self.dilations * checks.whole(stacks, 'stacks of WaveNet')
         self.stack = [
-            GatedLayer(filters, skip_filters, condition.num_features if condition else 0, dilation, dropout,
+            GatedLayer(filters, skip_filters, self.condition_features, dilation, dropout,
                        is_last=index == len(dilations) - 1, dtype=dtype, name=f'layer_{index}')
             for index, dilation in enumerate(dilations)]
         self.penultimate = dense(skip_filters, skip_filters, 'penultimate', dtype)
