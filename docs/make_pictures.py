@@ -76,8 +76,41 @@ def completion(path):
     tfdgm.pictures.save_grid(path, columns.reshape(-1, 28, 28, 1), columns=10)
 
 
+def spoken_digits(path):
+    """Spectrograms of the ten digits: a test recording of each above, samples for the same digit and speaker below."""
+    model = zoo.load('wavenet_spoken_digit')
+    recordings, labels = tfdgm.data.as_arrays(
+        tfdgm.data.load('spoken_digit', 'test', labels=True, length=model.event_shape[0]))
+    chosen = [np.flatnonzero((labels == [digit, digit % 6]).all(axis=1))[0] for digit in range(10)]
+    samples = model.distribution(labels[chosen]).sample(seed=0).numpy()
+    order = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 5, 6, 7, 8, 9, 15, 16, 17, 18, 19]
+    events = np.concatenate([recordings[chosen], samples])[order]
+    titles = [f'{source} {digit}' for source in ('recorded', 'sampled') for digit in range(10)]
+    tfdgm.pictures.save_spectrograms(
+        path, tfdgm.sound.decode(events), tfdgm.data.SAMPLE_RATES['spoken_digit'], [titles[index] for index in order])
+
+
+def wines(path):
+    """Two pairs of attributes of the test wines, and of as many samples."""
+    figure, axes = plt.subplots(2, 2, figsize=(7, 6), layout='constrained')
+    # In TFDS's order, which is alphabetical.
+    names = 'alcohol', 'chlorides', 'citric acid', 'density'
+    for row, kind in zip(axes, ('red', 'white')):
+        real = tfdgm.data.as_arrays(tfdgm.data.load(f'wine_{kind}', 'test'))
+        samples = zoo.load(f'rnade_wine_{kind}').distribution().sample(len(real), seed=0).numpy()
+        for axis, (first, second) in zip(row, ((0, 3), (1, 2))):
+            for values, label in ((real, 'test wines'), (samples, 'samples')):
+                axis.plot(values[:, first], values[:, second], '.', markersize=3, alpha=0.6, label=label)
+            axis.set_xlim(*np.percentile(real[:, first], [0, 99.5]))
+            axis.set(xlabel=f'{names[first]}, {kind} wine', ylabel=names[second])
+    axes[0, 0].legend()
+    figure.savefig(path, dpi=90)
+
+
 if __name__ == '__main__':
     IMAGES.mkdir(exist_ok=True)
     digits_samples(IMAGES / 'digits_samples.png')
     binarized_mnist_samples(IMAGES / 'binarized_mnist_samples.png')
     completion(IMAGES / 'completion.png')
+    spoken_digits(IMAGES / 'spoken_digits.png')
+    wines(IMAGES / 'wines.png')

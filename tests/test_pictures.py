@@ -1,4 +1,4 @@
-"""Grids of images."""
+"""Grids of images, and spectrograms."""
 
 import matplotlib.image
 import numpy as np
@@ -72,3 +72,24 @@ def test_a_saved_grid_is_a_png_of_the_same_pixels(tmp_path, rng):
     pictures.save_grid(tmp_path / 'grid.png', images, columns=2)
     read = matplotlib.image.imread(tmp_path / 'grid.png')
     np.testing.assert_array_equal((read[..., :3] * 255).round(), pictures.grid(images, columns=2))
+
+
+def test_a_spectrogram_is_bright_where_the_sound_is(tmp_path):
+    """A tone in the lower half of the frequencies, then one in the upper half."""
+    time = np.arange(8000) / 8000
+    tone = np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), np.sin(2 * np.pi * 3000 * time))
+    pictures.save_spectrograms(tmp_path / 'tone.png', [tone], 8000, ['tone'])
+    # The panel is what has the colours of the map: more green and blue than any grey of the frame.
+    picture = matplotlib.image.imread(tmp_path / 'tone.png')[..., :3]
+    rows, columns = np.nonzero(np.ptp(picture, axis=-1) > 0.1)
+    panel = picture[rows.min():rows.max(), columns.min():columns.max(), 1]
+    quarters = [[half.mean() for half in np.array_split(part, 2, axis=1)] for part in np.array_split(panel, 2)]
+    assert quarters[1][0] > quarters[0][0] + 0.05
+    assert quarters[0][1] > quarters[1][1] + 0.05
+
+
+@pytest.mark.parametrize('shape', [(8000,), (0, 8000), (2, 255), (2, 4000, 1)])
+def test_what_is_no_sound_is_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match=r'Spectrograms need waveforms \[n, steps\] of at least 256 steps'):
+        pictures.save_spectrograms(tmp_path / 'sound.png', np.zeros(shape), 8000)
+    assert not list(tmp_path.iterdir())

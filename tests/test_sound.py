@@ -5,6 +5,7 @@ import wave
 import numpy as np
 import pytest
 
+import tfdgm
 from tfdgm import sound
 
 
@@ -84,3 +85,14 @@ def test_what_is_no_sound_is_refused(tmp_path):
             sound.write(tmp_path / 'a.wav', waveform, 8000)
     with pytest.raises(ValueError, match='levels of sound must be a whole number of at least 2'):
         sound.encode([0.], levels=1)
+
+
+def test_a_sound_is_fitted_to_the_events_of_a_model():
+    options = {'output': tfdgm.outputs.Categorical(256), 'filters': 4, 'dilations': (1,), 'stacks': 1}
+    several, one = (tfdgm.WaveNet(5, variable_length=flag, **options) for flag in (True, False))
+    np.testing.assert_array_equal(sound.fitted(np.arange(3.), several, 'a.wav'), [0, 1, 2, np.nan, np.nan])
+    np.testing.assert_array_equal(sound.fitted(np.arange(5.), one, 'a.wav'), np.arange(5))
+    with pytest.raises(ValueError, match=r'a\.wav has 6 samples, and the model takes at most 5; cut it'):
+        sound.fitted(np.zeros(6), several, 'a.wav')
+    with pytest.raises(ValueError, match=r'a\.wav has 3 samples, and the events of this model have 5 each'):
+        sound.fitted(np.zeros(3), one, 'a.wav')
