@@ -3,11 +3,11 @@
     python benchmarks/tables.py FOLDER [--folds 10]
 
 FOLDER holds the UCI repository's files winequality-red.csv, winequality-white.csv, ionosphere.csv and housing.csv,
-without a line of names. They are prepared as in arXiv:1306.0186: attributes with discrete values are left out (here,
-fewer than 50 distinct ones), and one of each pair with a correlation above 0.98; each tenth of the rows is held out in
-turn, and the rest gives the mean and the standard deviation by which all are standardised, so that figures are nats of
-standardised values. A tenth of the rest is for validation: it ends RNADE's training, and chooses the number of the
-mixture's components.
+with or without names in the first line. They are prepared as in arXiv:1306.0186: attributes with discrete values are
+left out (here, fewer than 50 distinct ones), and one of each pair with a correlation above 0.98; each tenth of the
+rows is held out in turn, and the rest gives the mean and the standard deviation by which all are standardised, so that
+figures are nats of standardised values. A tenth of the rest is for validation: it ends RNADE's training, and chooses
+the number of the mixture's components.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def rnade(train, validation, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=pathlib.Path)
-    parser.add_argument('--folds', type=int, default=10, help='how many of the ten to do')
+    parser.add_argument('--folds', type=int, default=10, choices=range(2, 11), metavar='2…10', help='how many to do')
     parser.add_argument('--table', choices=TABLES, help='only one of them')
     arguments = parser.parse_args()
 
@@ -89,7 +89,7 @@ def main():
             z = ((x - x[rest].mean(0)) / x[rest].std(0)).astype('float32')
             train, validation = train_test_split(z[rest], test_size=0.1, random_state=0)
             scores.append([np.mean(model(train, validation, z[held_out])) for model in models])
-        errors = np.std(scores, axis=0) / np.sqrt(len(scores))
+        errors = np.std(scores, axis=0, ddof=1) / np.sqrt(len(scores))
         table.add_row(name, f'{len(x):,}', str(x.shape[1]), *(
             f'{score:.2f} ± {error:.2f}' for score, error in zip(np.mean(scores, axis=0), errors)),
             *(f'{figure:.2f}' for figure in published))

@@ -276,7 +276,26 @@ def test_a_table_of_ones_own_is_modelled_and_scored(elsewhere):
     # Two independent normal distributions, in the units of the file.
     assert scores[0] == pytest.approx(-np.log(2 * np.pi * 8 * 10), abs=0.15)
     assert scores[1] < scores[0] - 5
-    assert 'people.csv' in succeed('card', 'people')
+    assert 'people.csv, columns cm, kg' in succeed('card', 'people')
+    succeed('sample', 'people', '-n', 50, '-o', 'drawn.csv')
+    drawn = [float(row['cm']) for row in csv.DictReader(io.StringIO(pathlib.Path('drawn.csv').read_text()))]
+    assert len(drawn) == 50 and 150 < np.mean(drawn) < 190
+
+
+def test_columns_are_found_by_the_names_of_the_training(elsewhere):
+    """Also where the recipe chose none: another order in another file is no other table."""
+    rows = np.random.default_rng(0).normal([170, 65], [8, 10], size=(300, 2)).round(1)
+    pathlib.Path('people.csv').write_text('\n'.join(['cm,kg', *(f'{cm},{kg}' for cm, kg in rows)]))
+    model = tfdgm.Independent(2, output=tfdgm.outputs.MixtureOfGaussians(1))
+    write(elsewhere / 'people.json', {
+        'model': keras.saving.serialize_keras_object(model), 'dataset': {'name': 'people.csv'}, 'training': {
+            'epochs': 1}})
+    succeed('train', 'people.json', '-o', 'people')
+    for name, lines in (('same', 'cm,kg\n170,65\n'), ('turned', 'kg;other;cm\n65;1;170\n')):
+        pathlib.Path(f'{name}.csv').write_text(lines)
+    assert read_scores(run('score', 'people', 'same.csv').out) == read_scores(run('score', 'people', 'turned.csv').out)
+    pathlib.Path('nameless.csv').write_text('65,170\n')
+    assert "nameless.csv has no column 'cm'. Its columns are 0, 1." in run('score', 'people', 'nameless.csv').err
 
 
 def test_train_does_not_overwrite_a_trained_model(trained):
@@ -362,6 +381,7 @@ def files(elsewhere, digits):
     pathlib.Path('text.npy').write_text('not an array')
     pathlib.Path('cut.npy').write_bytes(pathlib.Path('digits.npy').read_bytes()[:500])
     pathlib.Path('not_json.json').write_text('{')
+    pathlib.Path('cut.npz').write_bytes(pathlib.Path('several.npz').read_bytes()[:60])
     pathlib.Path('folder.csv').mkdir()
     for name, steps, rate, loudness in [('short', 500, 8000, 0.1), ('long', 901, 8000, 0.1), ('fast', 500, 44100, 0.1),
                                         ('silent', 500, 8000, 0)]:
@@ -374,10 +394,12 @@ def files(elsewhere, digits):
 
 @pytest.mark.parametrize('line, message', [
     ('sample TRAINED -o nowhere/grid.png', 'The folder nowhere does not exist; make it first.'),
-    ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .wav or .npy.'),
+    ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .wav or .csv or .npy.'),
     ('sample TRAINED -o grid.png --label 3', 'This model has no condition, but one was given'),
-    ('sample LABELLED -o grid.png', '(in `fit` and `evaluate` as `y`, in `predict` as [events, conditions])'),
+    ('sample LABELLED -o grid.png', 'This model is conditional: choose by --label, whole numbers from 0 to 9.'),
     ('sample LABELLED -o grid.png --label 10', 'Expected a condition of whole numbers from 0 to 9, got 10.'),
+    ('sample TRAINED -o rows.csv', 'rows.csv is for rows of a table, and the events of this model have the shape (8'),
+    ('sample LABELLED -o grid.png --label 99999999999999999999', '--label takes a class'),
     ('sample LABELLED -o grid.png --label 3,4', '--label 3,4 is no condition of this model: it takes whole numbers'),
     ('sample LABELLED -o grid.png --label three', '--label takes a class, or several as in 7,0; got three.'),
     ('sample TRAINED -o grid.png --length 3', 'All events of this Independent have the shape (8, 8, 1)'),
@@ -386,14 +408,14 @@ def files(elsewhere, digits):
     ('sample SOUND -o digit.wav --label 3', '--label 3 is no condition of this model: it takes 2 whole'),
     ('sample SOUND -o digit.wav --label 3,6', '2 whole numbers, from 0 to 9 and 0 to 5, got 6.'),
     ('sample SOUND -o digit.wav --label 3,1 --length 901', 'length must be whole numbers from 1 to 900, got 901'),
-    ('sample SOUND -o digit.png --label 3,1', 'A grid needs images'),
+    ('sample SOUND -o digit.png --label 3,1', 'digit.png is for images, and the events of this model have'),
     ('score SOUND missing.wav --label 3,1', 'There is no file missing.wav.'),
     ('score SOUND long.wav --label 3,1', 'long.wav has 901 samples, and the model takes at most 900; cut it.'),
     ('score SOUND fast.wav --label 3,1', 'fast.wav has 44100 samples a second, and the model takes 8000; resample it.'),
     ('score SOUND silent.wav --label 3,1', 'silent.wav is silent.'),
     ('score SOUND short.wav', 'This model is conditional'),
     ('score TRAINED short.wav', 'short.wav is for sound, and this model was trained on digits.'),
-    ('sample VECTOR -o grid.png', 'A grid needs images, [n, height, width, 1 or 3 channels]'),
+    ('sample VECTOR -o grid.png', 'grid.png is for images, and the events of this model have the shape (4,)'),
     ('sample nade_digit -o grid.png', "The zoo has no 'nade_digit'. Did you mean nade_digits"),
     ('sample [red] -o grid.png', "The zoo has no '[red]'."),
     ('sample ./nowhere -o grid.png', 'There is no nowhere: expected a configuration'),
@@ -403,6 +425,7 @@ def files(elsewhere, digits):
     ('score TRAINED digits.npy --label 3', 'This model has no condition, but one was given'),
     ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
+    ('score TRAINED cut.npz -o scores.csv', 'cut.npz is not a .npy file of numbers'),
     ('score TRAINED cut.npy -o scores.csv', 'cut.npy is not a .npy file of numbers'),
     ('score TRAINED several.npz -o scores.csv', 'several.npz is not a .npy file of numbers'),
     ('score TRAINED words.npy -o scores.csv', 'Expected events of numbers'),

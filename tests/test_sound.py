@@ -74,6 +74,29 @@ def test_files_that_no_model_takes_are_refused(tmp_path, options, message):
         sound.read(tmp_path / 'a.wav', 8000)
 
 
+@pytest.mark.parametrize('damage, message', [
+    (lambda data: data[:100], 'is damaged: it should hold 1998 bytes of sound and holds 56'),
+    (lambda data: data[:101], 'is damaged: it should hold 1998 bytes of sound and holds 57'),
+    (lambda data: data[:30], 'is not a WAV file of whole numbers, or damaged'),
+    (lambda data: b'', 'is not a WAV file of whole numbers, or damaged'),
+    (lambda data: data[:16] + b'\xff' * 4 + data[20:], 'is not a WAV file of whole numbers, or damaged'),
+])
+def test_damaged_files_are_refused(tmp_path, damage, message):
+    sound.write(tmp_path / 'a.wav', np.sin(np.arange(999)), 8000)
+    (tmp_path / 'a.wav').write_bytes(damage((tmp_path / 'a.wav').read_bytes()))
+    with pytest.raises(ValueError, match=rf'a\.wav {message}'):
+        sound.read(tmp_path / 'a.wav', 8000)
+
+
+@pytest.mark.parametrize('waveform, rate', [(np.ones(3), 8000.), (np.ones(3), 0), (['a'], 8000), ([np.inf], 8000)])
+def test_what_cannot_be_written_leaves_a_file_as_it_is(tmp_path, waveform, rate):
+    sound.write(tmp_path / 'a.wav', np.ones(3), 8000)
+    before = (tmp_path / 'a.wav').read_bytes()
+    with pytest.raises(ValueError):
+        sound.write(tmp_path / 'a.wav', waveform, rate)
+    assert (tmp_path / 'a.wav').read_bytes() == before
+
+
 def test_what_is_no_sound_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'There is no file .*none\.wav'):
         sound.read(tmp_path / 'none.wav', 8000)

@@ -48,7 +48,19 @@ def test_the_splits_part_the_rows():
                                   ROWS[np.argsort(ROWS[:, 0])].astype('float32'))
 
 
+@pytest.mark.parametrize('separator', [';', '\t'])
+def test_semicolons_and_tabs_separate_too(separator):
+    path = write([separator.join('abc'), *(line.replace(',', separator) for line in lines())])
+    np.testing.assert_allclose(tables.read(path, ['c']), ROWS[:, 2:].astype('float32'))
+
+
 @pytest.mark.parametrize('rows, columns, message', [
+    (['a,a,b', *lines()], ['a'], "table.csv has 2 columns called 'a'; choose by number, from 0"),
+    (['a,b,c', *lines()], 'ab', "columns of table.csv should be a list of names or numbers, got 'ab'"),
+    (['a,b,c', *lines()], 3, 'columns of table.csv should be a list of names or numbers, got 3'),
+    (['?,NA,nan', *lines()], None, "The column 0 in line 1 of table.csv holds '\\?', which is no finite number"),
+    ([*lines(), '1,1e39,2'], None, "holds '1e39', which is no finite number"),
+    ([f'{1_700_000_000 + index}' for index in range(20)], None, 'holds 1.7e.09 in every row, to the precision of'),
     (lines()[:9], None, 'table.csv has 9 rows of numbers; to learn a density takes at least 10'),
     ([], None, 'table.csv has no rows of numbers'),
     (['a,b'], None, 'table.csv has no rows of numbers'),

@@ -47,7 +47,7 @@ def save_sounds(folder: pathlib.Path, model, dataset: dict) -> list:
                   for index in range(SOUNDS)]
         samples = model.distribution(labels).sample(seed=0).numpy()
         titles = [', '.join(map(str, label)) if isinstance(label, list) else str(label) for label in labels]
-    files.write(folder / pretrained.SOUND, samples, dataset)
+    files.write(folder / pretrained.SOUND, samples, {'dataset': dataset})
     rate, levels = files.sound_of(dataset, folder)
     pictures.save_spectrograms(folder / pretrained.GRID, sound.decode(samples, levels), rate, titles)
     above = f' The labels stand above: {model.condition.describe()}.' if titles else ''
@@ -64,8 +64,8 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
     if dataset['name'] in data.SAMPLE_RATES:
         about_data += f', {data.SAMPLE_RATES[dataset["name"]]:,} samples a second after μ-law companding'
-    if dataset.get('columns'):
-        about_data += f', columns {", ".join(map(str, dataset["columns"]))}'
+    if files.columns_of(config):
+        about_data += f', columns {", ".join(map(str, files.columns_of(config)))}'
     doc = (type(model).__doc__ or '').strip().splitlines()[0]
     lines = [
         f'# {name}', '', doc, '',

@@ -131,7 +131,7 @@ def events(model, x):
     padding = False
     if model.variable_length:
         padding = np.asarray(model.padding(array.astype('float32')))
-        empty = padding.reshape(len(padding), -1).all(axis=1)
+        empty = np.isnan(array.astype('float32')).reshape(len(array), -1).all(axis=1)
         if empty.any():
             raise ValueError(f'Event {int(np.argmax(empty))} is empty: all of it is NaN. Leave it out.')
     if array.dtype.kind == 'f':
@@ -153,7 +153,8 @@ def as_array(values) -> np.ndarray:
         return np.asarray(values)
     except ValueError:
         raise ValueError('Expected an array, got a list of parts that differ in shape. (A pair of events and '
-                         'conditions is for a model that has a condition.)') from None
+                         'conditions is for a model that has a condition; events of several lengths are filled up with '
+                         'NaN at the end, for a model with variable_length=True.)') from None
 
 
 def first_event(flags: np.ndarray) -> int:
@@ -266,6 +267,9 @@ def data(model, x, y=None, sample_weight=None, predicting: bool = False):
             raise ValueError('This pipeline gives single events, and Keras takes batches of them: pass '
                              'dataset.batch(…), for example of 64.')
         static_shape(example, model.event_shape, batch_rank=1)
+        if model.variable_length and example.shape.rank is not None and example.shape[1] is None:
+            raise ValueError("Fill all events of the pipeline up to the model's length: dataset.padded_batch(…, "
+                             f"padded_shapes={model.event_shape}, padding_values=float('nan')).")
         if not predicting:
             condition_given(model.condition, parts[1] if len(parts) > 1 else None)
     elif x is None:

@@ -20,7 +20,7 @@ console = Console()
 errors = Console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
-Label = Annotated[str | None, typer.Option(
+LabelOption = Annotated[str | None, typer.Option(
     help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
 
 
@@ -57,10 +57,10 @@ def card(name: Name):
 def sample(
     name: Name,
     output: Annotated[pathlib.Path, typer.Option(
-        '--output', '-o', help='A .png for a grid of images, a .wav for sound, a .npy for the numbers.')],
+        '--output', '-o', help='A .png for a grid of images, a .wav for sound, a .csv for a table, a .npy for any.')],
     number: Annotated[int, typer.Option('--number', '-n', min=1, help='How many samples.')] = 64,
     seed: Annotated[int, typer.Option(help='The same seed gives the same samples.')] = 0,
-    label: Label = None,
+    label: LabelOption = None,
     length: Annotated[int | None, typer.Option(
         help='How many steps, for a model of sequences of several lengths; by default the most.')] = None,
 ):
@@ -70,15 +70,14 @@ def sample(
     """
     from tfdgm import files, pretrained
 
-    files.check_target(output, '.png', '.wav', '.npy')
+    files.check_target(output, '.png', '.wav', '.csv', '.npy')
     folder = folder_of(name)
-    dataset = pretrained.read_config(folder)['dataset']
-    if output.suffix == '.wav':
-        files.sound_of(dataset, output)
+    config = pretrained.read_config(folder)
+    model = pretrained.load(folder)
+    files.check_kind(output, model, config['dataset'])
     with console.status(f'Sampling {number} events'):
-        model = pretrained.load(folder)
         dist = model.distribution(label_of(label, model.condition))
-        files.write(output, dist.sample(number, seed=seed, length=length).numpy(), dataset)
+        files.write(output, dist.sample(number, seed=seed, length=length).numpy(), config)
     say(f'{number} samples in {output}')
 
 
@@ -90,7 +89,7 @@ def score(
              '.wav file of one sound.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='A .csv file; the terminal by default.')] = None,
-    label: Label = None,
+    label: LabelOption = None,
 ):
     """Write the log-probability of each event, in nats, as CSV.
 
@@ -102,7 +101,7 @@ def score(
         files.check_target(output, '.csv')
     folder = folder_of(name)
     model = pretrained.load(folder)
-    events = files.read(file, model, pretrained.read_config(folder)['dataset'])
+    events = files.read(file, model, pretrained.read_config(folder))
     condition = label_of(label, model.condition)
     inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
     log_probs = model.predict(inputs, verbose=0)
@@ -209,13 +208,19 @@ def folder_of(name: str) -> pathlib.Path:
 def label_of(text: str | None, condition):
     """The value of a condition that a person wrote: a class, or several with commas between them."""
     from tfdgm import checks
+    from tfdgm.conditions import Label, Labels
 
+    if condition is not None and not isinstance(condition, Label | Labels):
+        raise ValueError(f'This model depends on {condition.describe()}: give them in Python, by '
+                         'model.distribution(…); the terminal knows labels only.')
+    if condition is not None and text is None:
+        raise ValueError(f'This model is conditional: choose by --label, {condition.describe()}.')
     checks.condition_given(condition, text)
     if text is None:
         return None
     try:
-        values = np.array([int(part) for part in text.split(',')])
-    except ValueError as error:
+        values = np.array([int(part) for part in text.split(',')], 'int64')
+    except (ValueError, OverflowError) as error:
         raise ValueError(f'--label takes a class, or several as in 7,0; got {text}.') from error
     values = values[0] if condition.shape == () and len(values) == 1 else values
     if values.shape != condition.shape:

@@ -1,10 +1,12 @@
 """Named datasets as `tf.data` pipelines of events in the library's common space.
 
-An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data. `digits` comes
-with scikit-learn and needs nothing; a name that ends in .csv is a file; every other name is one of TensorFlow Datasets.
+An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data, real numbers for
+tables; NaN fills up sounds that are shorter than others. `digits` comes with scikit-learn and needs nothing; a name
+that ends in .csv is a file; every other name is one of TensorFlow Datasets.
 """
 
 import difflib
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -39,8 +41,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
             Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows; or the path
             of a CSV file, as `tfdgm.tables.read` takes it. The rows of a table are shuffled once, and 10 % of them each
             are for validation and for the test. Or 'spoken_digit', sound: see below.
-        split: 'train', 'validation' or 'test', or any expression that TensorFlow Datasets understands. A set without
-            a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
+        split: 'train', 'validation' or 'test'; of images, any expression that TensorFlow Datasets understands. A set
+            without a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
@@ -67,6 +69,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     >>> tfdgm.data.load('digits', 'test', binarization='threshold').element_spec.shape
     TensorShape([8, 8, 1])
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
     if binarization not in (None, *BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
     if levels is not None and binarization is not None:
@@ -77,10 +80,11 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         return _spoken_digit(split, labels, SOUND_LEVELS if levels is None else levels, length)
     if length is not None:
         raise ValueError(f'{name} is no sound: it takes no length, got {length!r}.')
-    values = _table(name, columns)
-    if values is not None:
+    table = _table(name, columns)
+    if table is not None:
         if labels or levels is not None or binarization is not None:
             raise ValueError(f'{name} is a table: it takes no labels, no levels and no binarization.')
+        values, _ = table
         return tf.data.Dataset.from_tensor_slices(tables.split_of(values, split, name))
     if columns is not None:
         raise ValueError(f'{name} is no table: it takes no columns, got {columns!r}.')
@@ -94,6 +98,20 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     if binarization is not None and own_levels > 2:
         dataset = _binarize(dataset, own_levels, binarization, seed)
     return dataset
+
+
+def columns_of(name: str, columns=None) -> list | None:
+    """The names of a table's columns, in the order in which `load` gives them; None of a set that is no table.
+
+    Raises:
+        As `load`.
+
+    >>> import tfdgm
+    >>> tfdgm.data.columns_of('digits') is None
+    True
+    """
+    table = None if name in SAMPLE_RATES else _table(name, columns)
+    return table and table[1]
 
 
 def as_arrays(dataset):
@@ -120,13 +138,16 @@ def _digits(split):
 
 
 def _table(name, columns):
-    """The rows of a CSV file or of a TFDS set whose examples are numbers, `[rows, columns]`; None of other sets."""
+    """The rows of a CSV file or of a TFDS set whose examples are numbers, `[rows, columns]`, and the columns' names.
+
+    None of other sets.
+    """
     if name == 'digits':
         return None
     if name.endswith('.csv'):
         values = tables.read(name, columns)
         tables.check_density(values, name)
-        return values
+        return values, tables.names_of(name, columns)
     import tensorflow_datasets as tfds
 
     builder = _builder(tfds, TABLES.get(name, name))
@@ -136,7 +157,8 @@ def _table(name, columns):
     examples = tfds.as_numpy(builder.as_dataset(split='train', batch_size=-1))['features']
     names = sorted(examples)
     chosen = tables.places(columns, names, name)
-    return np.stack([np.asarray(examples[names[place]], 'float32') for place in chosen], axis=1)
+    values = np.stack([np.asarray(examples[names[place]], 'float32') for place in chosen], axis=1)
+    return values, [names[place] for place in chosen]
 
 
 def _spoken_digit(split, labels, levels, length):

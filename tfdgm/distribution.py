@@ -137,7 +137,9 @@ class ModelDistribution(tfd.Distribution):
         seed = stateless_seed(seed)
         # A tape would ask an XLA function for all the values of its loops, which it can't give.
         with record.stop_recording():
-            if static_count is None:
+            if static_count == 0:
+                samples = tf.zeros((0, *self._model.event_shape))
+            elif static_count is None:
                 samples = self._model.sample(count, condition, seed, *given)
             else:
                 samples = self._model.run(self._model.sample, int(static_count), condition, seed, *given)

@@ -1,5 +1,6 @@
 """Events in files: .npy for all kinds, .csv for rows of tables, .wav for sound, .png to look at."""
 
+import csv
 import pathlib
 
 import numpy as np
@@ -9,49 +10,70 @@ from tfdgm import data, pictures, sound, tables
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
 
 
-def read(path: pathlib.Path, model, dataset: dict) -> np.ndarray:
+def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
     """Reads events for a model: an array in a .npy file, rows of a .csv file, or one sound in a .wav file.
 
     Args:
         path: of the file.
         model: the model that they are for.
-        dataset: what it was trained on, the arguments of `tfdgm.data.load`.
+        config: its configuration.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not what it should be, or a sound is too long for the model.
+        ValueError: if the file is not what it should be, or its sound is none for the model.
     """
-    if path.suffix == '.csv':
-        return tables.read(path, dataset.get('columns'))
-    if path.suffix == '.wav':
-        rate, levels = sound_of(dataset, path)
+    if path.suffix.lower() == '.csv':
+        return tables.read(path, columns_of(config))
+    if path.suffix.lower() == '.wav':
+        rate, levels = sound_of(config['dataset'], path)
         return sound.fitted(sound.encode(sound.read(path, rate), levels), model, path)[None]
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
         events = np.load(path)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f'{path} is not a .npy file of numbers, as numpy.save writes it: {error}') from error
+    except Exception as error:  # NumPy raises what its readers of archives and of Python's syntax raise.
+        raise ValueError(f'{path} is not a .npy file of numbers, as numpy.save writes it.') from error
     if not isinstance(events, np.ndarray):
         raise ValueError(f'{path} is not a .npy file of numbers: it holds several arrays; numpy.save writes one.')
     return events
 
 
-def write(path: pathlib.Path, events: np.ndarray, dataset: dict):
-    """Writes events: as an array, as a grid of images, or as sounds with a pause between them.
+def check_kind(path: pathlib.Path, model, dataset: dict):
+    """Raises, before any work is done, unless events of a model can be written into a file of that kind."""
+    suffix = path.suffix.lower()
+    if suffix == '.wav':
+        sound_of(dataset, path)
+    images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
+    if (suffix == '.png' and not images) or (suffix == '.csv' and len(model.event_shape) != 1):
+        raise ValueError(f'{path} is for {"images" if suffix == ".png" else "rows of a table"}, and the events of this '
+                         f'model have the shape {model.event_shape}; a .npy file takes any.')
+
+
+def write(path: pathlib.Path, events: np.ndarray, config: dict):
+    """Writes events: as an array, a grid of images, rows of a table, or sounds with a pause between them.
 
     Raises:
-        ValueError: if they are no images or no sound, and the file should hold some.
+        ValueError: if the events are not of the kind that the file is for.
     """
-    if path.suffix == '.npy':
+    suffix = path.suffix.lower()
+    if suffix == '.npy':
         np.save(path, events)
-    elif path.suffix == '.wav':
-        rate, levels = sound_of(dataset, path)
+    elif suffix == '.csv':
+        names = columns_of(config) or range(events.shape[1])
+        with open(path, 'w', newline='') as file:
+            csv.writer(file).writerows([names, *events.tolist()])
+    elif suffix == '.wav':
+        rate, levels = sound_of(config['dataset'], path)
         pause = np.zeros(round(rate * PAUSE), 'float32')
         waveforms = [part for event in events for part in (pause, sound.decode(event[~np.isnan(event)], levels))]
         sound.write(path, np.concatenate(waveforms[1:]), rate)
     else:
         pictures.save_grid(path, events)
+
+
+def columns_of(config: dict) -> list | None:
+    """The names of the columns that a model was trained on, or None."""
+    return config.get('record', {}).get('columns') or config['dataset'].get('columns')
 
 
 def sound_of(dataset: dict, path: pathlib.Path) -> tuple:
@@ -67,7 +89,7 @@ def sound_of(dataset: dict, path: pathlib.Path) -> tuple:
 
 def check_target(path: pathlib.Path, *suffixes: str):
     """Raises, before any work is done, unless a file can be written there."""
-    if path.suffix not in suffixes:
+    if path.suffix.lower() not in suffixes:
         raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
     if path.is_dir():
         raise ValueError(f'{path} is a folder; name a file in it.')

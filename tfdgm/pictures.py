@@ -60,12 +60,12 @@ def save_spectrograms(path, waveforms, rate: int, titles=None):
         titles: what stands above each, or None.
 
     Raises:
-        ValueError: if they are shorter than one window of 32 ms.
+        ValueError: if they are no waveforms.
     """
     waveforms, window = np.asarray(waveforms), rate * 32 // 1000
-    if waveforms.ndim != 2 or not len(waveforms) or waveforms.shape[1] < window:
-        raise ValueError(f'Spectrograms need waveforms [n, steps] of at least {window} steps, got an array of shape '
-                         f'{waveforms.shape}.')
+    if waveforms.ndim != 2 or not len(waveforms):
+        raise ValueError(f'Spectrograms need waveforms [n, steps], got an array of shape {waveforms.shape}.')
+    waveforms = np.pad(waveforms, [(0, 0), (0, max(0, window - waveforms.shape[1]))])
     columns = min(5, len(waveforms))
     figure = Figure(figsize=(2.2 * columns, 2 * math.ceil(len(waveforms) / columns)), layout='constrained')
     for index, waveform in enumerate(waveforms):

@@ -59,7 +59,8 @@ def read(path, rate: int) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no WAV file of 16-bit numbers, has several channels or another rate, or is empty or silent.
+        ValueError: if it is no WAV file of 16-bit numbers, is damaged, has several channels or another rate, or is
+            empty or silent.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -67,8 +68,11 @@ def read(path, rate: int) -> np.ndarray:
     try:
         with wave.open(str(path)) as file:
             parameters, data = file.getparams(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f'{path} is not a WAV file of whole numbers: {error}') from error
+    except (wave.Error, EOFError, RuntimeError) as error:  # What the module raises for files that are cut or damaged.
+        raise ValueError(f'{path} is not a WAV file of whole numbers, or damaged. {error}'.strip()) from error
+    whole = parameters.nframes * parameters.nchannels * parameters.sampwidth
+    if len(data) != whole:
+        raise ValueError(f'{path} is damaged: it should hold {whole} bytes of sound and holds {len(data)}.')
     if parameters.sampwidth != 2:
         raise ValueError(f'{path} has {8 * parameters.sampwidth}-bit numbers; convert it to 16 bits.')
     if parameters.nchannels != 1:
@@ -100,13 +104,15 @@ def write(path, waveform, rate: int):
     """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
 
     Raises:
-        ValueError: if it is no waveform.
+        ValueError: if it is no waveform, or `rate` is no whole number. A file that is there stays as it is then.
     """
     waveform = np.asarray(waveform)
-    if waveform.ndim != 1 or not len(waveform) or not np.all(np.isfinite(waveform)):
-        raise ValueError(f'Expected a waveform, finite numbers [steps], got an array of shape {waveform.shape}.')
+    checks.whole(rate, 'rate of sound')
+    if waveform.ndim != 1 or not len(waveform) or waveform.dtype.kind not in 'iuf' or not np.all(np.isfinite(waveform)):
+        raise ValueError('Expected a waveform, finite numbers [steps], got an array of shape '
+                         f'{waveform.shape} and type {waveform.dtype}.')
     with wave.open(str(path), 'wb') as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(checks.whole(rate, 'rate of sound'))
+        file.setframerate(rate)
         file.writeframes(np.clip(np.round(waveform * LARGEST), -LARGEST, LARGEST - 1).astype('<i2').tobytes())

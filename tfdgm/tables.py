@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 
 LEAST_ROWS = 10
+MISSING = '', '?', 'na', 'n/a', 'nan', 'null', 'none'
+LARGEST = float(np.finfo('float32').max)
 SPLITS = 'train', 'validation', 'test'
 
 
@@ -13,8 +15,9 @@ def read(path, columns=None) -> np.ndarray:
     """Reads a CSV file of numbers.
 
     Args:
-        path: of the file. A first row without any number names the columns.
-        columns: which to keep, by name or by number from 0; None for all.
+        path: of the file. Commas separate its fields, or semicolons or tabs where the first line has some. A first row
+            without any number names the columns.
+        columns: a list of those to keep, by name or by number from 0; None for all.
 
     Returns:
         `[rows, columns]`, float32.
@@ -29,21 +32,38 @@ def read(path, columns=None) -> np.ndarray:
     (10, 2)
     >>> pathlib.Path('heights.csv').unlink()
     """
+    names, rows, path = contents(path)
+    chosen = places(columns, names, path)
+    return np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+
+
+def names_of(path, columns=None) -> list:
+    """The names of a CSV file's columns, or of those chosen, as `read` understands them; else their numbers."""
+    names, _, path = contents(path)
+    return [names[place] for place in places(columns, names, path)]
+
+
+def contents(path) -> tuple:
+    """The names of a CSV file's columns; its rows, as pairs of a line number and fields; and its path."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
-            rows = [(reader.line_num, row) for reader in [csv.reader(file)] for row in reader if row]
+            first = file.readline()
+            separator = next((mark for mark in ';\t' if mark in first), ',')
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator)
+            rows = [(reader.line_num, row) for row in reader if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not a CSV file: {error}') from error
-    width = len(rows[0][1]) if rows else 0
-    has_names = rows and not any(is_number(field) for field in rows[0][1])
-    names = [name.strip() for name in rows.pop(0)[1]] if has_names else [str(index) for index in range(width)]
+    names = list(map(str, range(len(rows[0][1])))) if rows else []
+    # A row of nothing but marks for missing values is no row of names.
+    if rows and not any(is_number(field) or field.strip().lower() in MISSING for field in rows[0][1]):
+        names = [name.strip() for name in rows.pop(0)[1]]
     if not rows:
         raise ValueError(f'{path} has no rows of numbers.')
-    chosen = places(columns, names, path)
-    return np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+    return names, rows, path
 
 
 def check_density(values, name):
@@ -52,19 +72,25 @@ def check_density(values, name):
         raise ValueError(f'{name} has {len(values)} rows of numbers; to learn a density takes at least {LEAST_ROWS}.')
     constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if len(constant):
-        raise ValueError(f'The column {constant[0]} of those chosen from {name} holds {values[0, constant[0]]:g} in '
-                         'every row: a density there has no bound. Leave it out, by columns.')
+        raise ValueError(f'The column {constant[0]} of those chosen from {name} holds {values[0, constant[0]]:.9g} in '
+                         'every row, to the precision of float32: a density there has no bound. Leave it out, by '
+                         'columns.')
 
 
 def places(columns, names, where) -> list:
     """The places of columns that are given by name or by number; of all for None."""
-    columns = names if columns is None else columns
+    if columns is None:
+        return list(range(len(names)))
+    if not isinstance(columns, list | tuple):
+        raise ValueError(f'columns of {where} should be a list of names or numbers, got {columns!r}.')
     chosen = []
     for column in columns:
+        if isinstance(column, str) and names.count(column) > 1:
+            raise ValueError(f'{where} has {names.count(column)} columns called {column!r}; choose by number, from 0.')
         if isinstance(column, str) and column in names:
             chosen.append(names.index(column))
-        elif isinstance(column, int) and not isinstance(column, bool) and 0 <= column < len(names):
-            chosen.append(column)
+        elif isinstance(column, int | np.integer) and not isinstance(column, bool) and 0 <= column < len(names):
+            chosen.append(int(column))
         else:
             raise ValueError(f'{where} has no column {column!r}. Its columns are {", ".join(names)}.')
     if not chosen or len(set(chosen)) < len(chosen):
@@ -85,9 +111,9 @@ def numbers(row, line, chosen, names, path) -> list:
 
 
 def is_number(field) -> bool:
-    """Whether a field of a CSV file is a finite number."""
+    """Whether a field of a CSV file is a finite number, also as float32."""
     try:
-        return bool(np.isfinite(float(field)))
+        return abs(float(field)) <= LARGEST
     except ValueError:
         return False
 

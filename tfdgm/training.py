@@ -91,6 +91,9 @@ def train(folder, verbose='auto', epochs: int | None = None):
         'hardware': f'{os.cpu_count()} {platform.machine()} cores, {len(tf.config.list_physical_devices("GPU"))} GPUs',
         'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
     }
+    columns = data.columns_of(config['dataset']['name'], config['dataset'].get('columns'))
+    if columns is not None:
+        config['record']['columns'] = columns  # By which `tfdgm score` finds them in other files.
     config.pop('results', None)
     config = pretrained.save_weights(model, folder, config)
     pretrained.write_config(folder, config)

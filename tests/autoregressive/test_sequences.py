@@ -66,7 +66,7 @@ def test_memories_and_their_gradients_are_those_of_keras(dtype):
     for variable in layer.trainable_variables:
         variable.assign(generator.normal(size=variable.shape))
     results = []
-    for function in (layer, lambda x: recurrent.run(layer.cell, tf.cast(x, dtype))):
+    for function in (layer, lambda x: recurrent.hidden_states(layer.cell, tf.cast(x, dtype))):
         with tf.GradientTape() as tape:
             tape.watch(x)
             hidden = tf.cast(function(x), tf.float32)
@@ -242,10 +242,14 @@ def padded(x, lengths):
 def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output, event_shape):
     model = make(system, event_shape, output=output, variable_length=True)
     x = systems.some_events(model, 4) * 2 % 3
-    if not model.is_discrete:
-        model.adapt(padded(x, [6, 5, 4, 6]))
     lengths = [6, 4, 1, 3]
+    if not model.is_discrete:
+        model.adapt(padded(x, lengths))
+        there = np.concatenate([np.ravel(event[:length]) for event, length in zip(x, lengths)])
+        assert np.ravel(model.standardization.mean)[0] == pytest.approx(there.mean(), abs=1e-5)
+        assert np.ravel(model.standardization.deviation)[0] == pytest.approx(there.std(), abs=1e-5)
     given = model.distribution().log_prob(padded(x, lengths))
+    assert np.all(np.isfinite(given))
     for event, length, log_prob in zip(x, lengths, given):
         short = make(system, (length, *event_shape[1:]), output=output)
         # Positions and distances that the short model does not have.
@@ -285,6 +289,39 @@ def test_samples_have_the_length_asked_for(system):
     assert np.isnan(known[:, 4:]).all()
 
 
+def test_whole_numbers_and_booleans_are_events_too():
+    model = tfdgm.WaveNet(6, filters=2, dilations=(1,), stacks=1, variable_length=True)
+    model.compile(jit_compile=False)
+    for dtype in int, bool:
+        assert np.isfinite(model.fit(np.ones([4, 6], dtype), verbose=0).history['loss'][0])
+
+
+def test_a_pipeline_fills_all_events_up_to_the_length_of_the_model():
+    model = tfdgm.WaveNet(6, filters=2, dilations=(1,), stacks=1, variable_length=True)
+    model.compile(jit_compile=False)
+    events = tf.data.Dataset.from_generator(
+        lambda: (np.ones(length, 'float32') for length in (3, 2, 3, 1)), output_signature=tf.TensorSpec([None]))
+    with pytest.raises(ValueError, match=r"padded_batch\(…, padded_shapes=\(6,\), padding_values=float\('nan'\)"):
+        model.fit(events.padded_batch(2, padding_values=float('nan')))
+    history = model.fit(events.padded_batch(2, padded_shapes=(6,), padding_values=float('nan')), verbose=0).history
+    assert np.isfinite(history['bits_per_dim'][0])
+
+
+def test_no_events_are_drawn_where_none_are_asked_for():
+    assert tfdgm.RecurrentModel(3, units=4).distribution().sample(0).shape == (0, 3)
+
+
+@pytest.mark.parametrize('jit_compile', [True, False])
+def test_in_a_graph_nothing_comes_of_a_length_that_no_event_has(jit_compile):
+    dist = tfdgm.WaveNet(4, filters=2, dilations=(1,), stacks=1, variable_length=True).distribution()
+
+    @tf.function(jit_compile=jit_compile)
+    def sample(length):
+        return dist.sample(3, seed=0, length=length)
+
+    np.testing.assert_array_equal(np.isnan(sample(tf.constant([4, 9, 0]))), np.array([[0], [1], [1]]).repeat(4, 1))
+
+
 @pytest.mark.parametrize('event, message', [
     ([1, np.nan, 1], '1 of the 3 values are NaN, the first in event 0'),
     ([np.nan] * 3, 'Event 0 is empty: all of it is NaN'),
@@ -294,8 +331,6 @@ def test_only_the_end_of_an_event_may_be_missing(event, message):
     model = tfdgm.WaveNet(3, filters=4, dilations=(1,), stacks=1, variable_length=True)
     with pytest.raises(ValueError, match=message):
         model.fit(np.array([event]))
-    if np.isnan(event[0]):
-        return
     assert np.isnan(model.distribution().log_prob(np.array(event, 'float32')))
     with pytest.raises(tf.errors.InvalidArgumentError):
         model.distribution(validate_args=True).log_prob(np.array(event, 'float32'))

@@ -76,40 +76,36 @@ class Standardization(keras.layers.Layer):
 
     Args:
         shape: of the numbers it learns, with a 1 for each axis of the event that they share.
-        sites: how many sites an event has.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, shape, sites, **kwargs):
+    def __init__(self, shape, **kwargs):
         super().__init__(**kwargs)
-        self.sites = sites
         self.mean = self.add_weight(shape=shape, initializer='zeros', trainable=False, name='mean')
         self.deviation = self.add_weight(shape=shape, initializer='ones', trainable=False, name='deviation')
         self.built = True
 
     def adapt(self, x):
-        """Takes mean and standard deviation from events `[n, *event_shape]`.
+        """Takes mean and standard deviation from events `[n, *event_shape]`; NaN fills short ones up.
 
         Raises:
             ValueError: if a site is constant.
         """
         axes = (0, *(axis for axis, size in enumerate(self.mean.shape, 1) if size == 1))
         x = np.asarray(x, 'float64')
-        deviation = x.std(axis=axes).reshape(self.mean.shape)
+        deviation = np.nanstd(x, axis=axes).reshape(self.mean.shape)
         if np.any(deviation == 0):
             site = tuple(int(index) for index in np.argwhere(deviation == 0)[0])
             raise ValueError(f'The values at site {site} are the same in all {len(x)} events: a density there has no '
                              'bound. Leave that site out.')
-        self.mean.assign(x.mean(axis=axes).reshape(self.mean.shape))
+        self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 
     def call(self, x):
-        return (x - self.mean) / self.deviation
+        """Standardised values, and the logarithm of the Jacobian determinant for each site: a number."""
+        # In one call, for in it the weights have the layer's own precision, whatever the model computes in.
+        return (x - self.mean) / self.deviation, -keras.ops.mean(keras.ops.log(self.deviation))
 
     def invert(self, x):
         """The inverse of `call`."""
         return x * self.deviation + self.mean
-
-    def log_det(self):
-        """The logarithm of the Jacobian determinant of `call`, a number: the same for all events."""
-        return -keras.ops.mean(keras.ops.log(self.deviation)) * self.sites

@@ -30,6 +30,8 @@ def neighbours(hidden, offsets):
 
 def shifted(values, offset):
     """`[…, sites, batch, filters]` with each site's values taken from `offset` sites further, zeros beyond the ends."""
+    if offset == 0:
+        return values
     sites, before, after = values.shape[-3], max(-offset, 0), max(offset, 0)
     padded = ops.pad(values, [[0, 0]] * (len(values.shape) - 3) + [[before, after], [0, 0], [0, 0]])
     return padded[..., after:after + sites, :, :]

@@ -48,7 +48,7 @@ class AutoregressiveModel(GenerativeModel):
         self._random = np.random.RandomState(self.seed)
         self.visited_sites = self._visited_sites()
         self.standardization = None if self.is_discrete else Standardization(
-            self.standardization_shape, self.num_sites, dtype='float32', name='standardization')
+            self.standardization_shape, dtype='float32', name='standardization')
 
     @property
     def output(self):
@@ -150,12 +150,8 @@ class AutoregressiveModel(GenerativeModel):
     def log_prob(self, x, condition=None, training=False):
         if self.standardization is None:
             return self.standardized_log_prob(x, condition, training)
-        x = self.standardization(ops.cast(x, 'float32'))
-        return self.standardized_log_prob(x, condition, training) + self.log_det(x)
-
-    def log_det(self, x):
-        """The logarithm of the Jacobian determinant of the standardisation of events: a number, or `[batch]`."""
-        return self.standardization.log_det()
+        x, log_det = self.standardization(ops.cast(x, 'float32'))
+        return self.standardized_log_prob(x, condition, training) + log_det * self.sites_of(x)
 
     def standardized_log_prob(self, x, condition, training):
         """`log_prob` of standardised values, in their units."""
@@ -213,12 +209,14 @@ class AutoregressiveModel(GenerativeModel):
         rest is NaN.
         """
         steps = self.event_shape[0]
-        end = self.num_sites if length is None else ops.max(length) * (self.num_sites // steps)
+        end = self.num_sites
+        if length is not None:
+            end = ops.minimum(ops.max(length), steps) * (self.num_sites // steps)
         state_seed, value_seed = random.split(seed, 2)
         uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
         state = self.initial_state(batch_size, condition, state_seed)
         if observed is not None:
-            known = observed if self.standardization is None else self.standardization(observed)
+            known = observed if self.standardization is None else self.standardization(observed)[0]
             known = tf.transpose(self.chain_of_samples(known, state))
             is_known = tf.transpose(self.chain_of_samples(mask, state)) == 1
 
@@ -251,7 +249,9 @@ class AutoregressiveModel(GenerativeModel):
             # To the last bit: standardised and back, a value may be rounded.
             samples = samples if observed is None else tf.where(mask == 1, observed, samples)
         if length is not None:
-            within = ops.reshape(ops.arange(steps) < length[:, None], (-1, steps, *[1] * (len(self.event_shape) - 1)))
+            # A graph can't raise an error about a length: of one that no event has comes NaN alone.
+            within = (ops.arange(steps) < length[:, None]) & (length[:, None] <= steps)
+            within = ops.reshape(within, (-1, steps, *[1] * (len(self.event_shape) - 1)))
             samples = tf.where(within, samples, np.nan)
         return samples
 

@@ -74,7 +74,7 @@ class RecurrentModel(SequenceModel):
     def features(self, inputs, condition, training):
         features = self._conditioned(inputs, condition)
         for layer in self.recurrent_layers:
-            features = layer(features) if self.cell == 'GRU' else run(layer.cell, features)
+            features = layer(features) if self.cell == 'GRU' else hidden_states(layer.cell, features)
             features = self.dropping(features, training=training)
         return features
 
@@ -92,7 +92,7 @@ class RecurrentModel(SequenceModel):
         return inputs if condition is None else inputs + self.condition_kernel(condition)
 
 
-def run(cell, inputs):
+def hidden_states(cell, inputs):
     """What a layer of Keras's `LSTMCell`s gives at all positions: `[batch, sites, n]` -> `[batch, sites, units]`.
 
     Training takes a third of the time that it takes with `keras.layers.LSTM`, whose gradient TensorFlow makes.

@@ -1,6 +1,7 @@
 """SequenceModel: autoregressive models that read the values before a site as a sequence, with one network for all."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfdgm import checks
@@ -82,7 +83,7 @@ class SequenceModel(AutoregressiveModel):
         self.dropout = dropout
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
         self.variable_length = checks.flag(variable_length, f'variable_length of {type(self).__name__}')
-        if variable_length and self.order != 'natural':
+        if variable_length and not np.array_equal(self.visited_sites, np.arange(self.num_sites)):
             raise ValueError(f'{type(self).__name__} with variable_length=True visits the sites from the first to the '
                              'last; it takes no order.')
         if isinstance(condition, Vectors) and self.event_shape[0] % condition.steps:
@@ -120,17 +121,17 @@ class SequenceModel(AutoregressiveModel):
         if not self.variable_length:
             return super().padding(x)
         steps = self.event_shape[0]
+        x = ops.cast(x, 'float32')
         missing = ops.all(ops.reshape(ops.isnan(x), (-1, steps, self.num_sites // steps)), axis=-1)
         there_from_here_on = ops.flip(ops.cumsum(ops.flip(ops.cast(~missing, 'int32'), axis=1), axis=1), axis=1)
-        padding = ops.reshape(there_from_here_on == 0, (-1, steps, *[1] * (len(self.event_shape) - 1)))
+        # An event has at least one step: NaN there is no filling, but an error as everywhere.
+        padding = (there_from_here_on == 0) & (ops.arange(steps) > 0)
+        padding = ops.reshape(padding, (-1, steps, *[1] * (len(self.event_shape) - 1)))
         return ops.broadcast_to(padding, ops.shape(x))
 
     def filled(self, x):
         """Events with zeros in place of what only fills them up."""
         return ops.where(self.padding(x), ops.zeros_like(x), x) if self.variable_length else x
-
-    def log_det(self, x):
-        return super().log_det(x) * self.sites_of(x) / self.num_sites
 
     def site_log_probs(self, parameters, x):
         if not self.variable_length:

@@ -171,7 +171,7 @@ class CausalTransformer(SequenceModel):
     @property
     def receptive_field(self) -> int:
         """How many values before a site its parameters depend on, at most."""
-        return min(self.num_sites, 1 + sum(block.window - 1 for block in self.stack))
+        return min(self.num_sites - 1, 1 + sum(block.window - 1 for block in self.stack))
 
     def features(self, inputs, condition, training):
         for block in self.stack:

@@ -68,11 +68,11 @@ class WaveNet(SequenceModel):
     (https://arxiv.org/abs/1611.09482).
 
     >>> import tfdgm
-    >>> model = tfdgm.WaveNet(event_shape=(100,), output=tfdgm.outputs.Categorical(256), filters=8, stacks=1)
+    >>> model = tfdgm.WaveNet(event_shape=(600,), output=tfdgm.outputs.Categorical(256), filters=8, stacks=1)
     >>> model.receptive_field
     512
     >>> model.distribution().sample(2, seed=0).shape
-    TensorShape([2, 100])
+    TensorShape([2, 600])
 
     Args:
         event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
@@ -112,8 +112,8 @@ class WaveNet(SequenceModel):
 
     @property
     def receptive_field(self) -> int:
-        """How many values before a site its parameters depend on."""
-        return 1 + sum(layer.dilation for layer in self.stack)
+        """How many values before a site its parameters depend on, at most."""
+        return min(self.num_sites - 1, 1 + sum(layer.dilation for layer in self.stack))
 
     def features(self, inputs, condition, training):
         skips = 0
