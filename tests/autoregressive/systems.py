@@ -27,7 +27,7 @@ SYSTEMS = {
     'recurrent': lambda *args, **kwargs: tfdgm.RecurrentModel(*args, units=6, blocks=2, **kwargs),
     'wavenet': lambda *args, **kwargs: tfdgm.WaveNet(*args, filters=6, dilations=(1, 2), **kwargs),
     'transformer': lambda *args, **kwargs: tfdgm.CausalTransformer(
-        *args, width=6, heads=2, blocks=2, **{'window': 4, **kwargs}),
+        *args, width=6, heads=2, blocks=1, **{'window': 4, **kwargs}),
 }
 # Systems of images: they take three-dimensional events in their natural order only.
 IMAGE_SYSTEMS = ['pixel_cnn', 'gated_pixel_cnn', 'pixel_cnn_pp', 'row_lstm', 'diagonal_bilstm']
