@@ -56,7 +56,7 @@ def test_the_channels_of_an_image_have_scales_of_their_own():
     assert float(model.standardization(x)[1]) == pytest.approx(-np.mean(np.log(x.std(axis=(0, 1, 2)))), rel=1e-5)
 
 
-@pytest.mark.parametrize('system', ['independent', 'nade', 'recurrent'])
+@pytest.mark.parametrize('system', ['independent', 'recurrent'])
 def test_mixed_precision_counts_the_change_of_units_in_float32(system):
     models = [make(system, 4, output=MixtureOfGaussians(2), dtype=dtype) for dtype in ('float32', 'mixed_bfloat16')]
     x = real_data(models[0]) * 1e6
