@@ -145,9 +145,9 @@ def _table(name, columns):
     if name == 'digits':
         return None
     if name.endswith('.csv'):
-        values = tables.read(name, columns)
+        values, names = tables.read_with_names(name, columns)
         tables.check_density(values, name)
-        return values, tables.names_of(name, columns)
+        return values, names
     import tensorflow_datasets as tfds
 
     builder = _builder(tfds, TABLES.get(name, name))

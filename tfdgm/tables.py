@@ -32,15 +32,16 @@ def read(path, columns=None) -> np.ndarray:
     (10, 2)
     >>> pathlib.Path('heights.csv').unlink()
     """
+    values, _ = read_with_names(path, columns)
+    return values
+
+
+def read_with_names(path, columns=None) -> tuple:
+    """What `read` gives, and the names of its columns; their numbers, where the file has no names."""
     names, rows, path = contents(path)
     chosen = places(columns, names, path)
-    return np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
-
-
-def names_of(path, columns=None) -> list:
-    """The names of a CSV file's columns, or of those chosen, as `read` understands them; else their numbers."""
-    names, _, path = contents(path)
-    return [names[place] for place in places(columns, names, path)]
+    values = np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+    return values, [names[place] for place in chosen]
 
 
 def contents(path) -> tuple:

@@ -95,7 +95,8 @@ class RecurrentModel(SequenceModel):
 def hidden_states(cell, inputs):
     """What a layer of Keras's `LSTMCell`s gives at all positions: `[batch, sites, n]` -> `[batch, sites, units]`.
 
-    Training takes a third of the time that it takes with `keras.layers.LSTM`, whose gradient TensorFlow makes.
+    `keras.layers.LSTM` itself would keep every number of every step for its gradient, and multiply step by step what
+    `lstm.run` multiplies at once: sequences of thousands of steps would take long to train.
     """
     def sorted_gates(values):
         accept, forget, content, output = ops.split(ops.cast(values, inputs.dtype), 4, axis=-1)
