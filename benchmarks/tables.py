@@ -37,7 +37,7 @@ TABLES = {
 
 def prepared(path, columns):
     """The rows of a table, `[rows, attributes]`, with the attributes that a density suits."""
-    x = tfdgm.tables.read(path, columns).astype('float64')
+    x = tfdgm.tables.read(path, list(columns)).astype('float64')
     x = x[:, [len(np.unique(column)) >= 50 for column in x.T]]
     kept = []
     for column in range(x.shape[1]):
