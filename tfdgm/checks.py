@@ -185,66 +185,6 @@ def broadcasts(shape: tuple, target: tuple) -> bool:
         return False
 
 
-def observed(model, x, mask, shape):
-    """Checks the known part of events that are to be completed.
-
-    Args:
-        model: the model.
-        x: events.
-        mask: 1 where they are known.
-        shape: what both must broadcast to, or None where it is not known yet.
-
-    Returns:
-        Both as float32.
-    """
-    if x is None or mask is None:
-        raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
-    for name, part in (('observed', x), ('mask', mask)):
-        if not tf.is_tensor(part) and np.asarray(part).dtype.kind not in 'biuf':
-            raise ValueError(f'{name} must be an array of numbers, got {part!r}.')
-    parts = [tf.cast(part, tf.float32) for part in (x, mask)]
-    shape = None if shape is None else tuple(shape.tolist())
-    for name, part in zip(('observed', 'mask'), parts):
-        if shape is not None and not broadcasts(tuple(part.shape), shape):
-            raise ValueError(f'{name} must have a shape that broadcasts to {shape}, got {tuple(part.shape)}.')
-    values, flags = (tf.get_static_value(part) for part in parts)
-    if flags is not None and not np.isin(flags, (0, 1)).all():
-        value = flags[~np.isin(flags, (0, 1))][0]
-        raise ValueError(f'mask must be 1 where observed is known and 0 elsewhere, got {value}.')
-    if values is not None and flags is not None:
-        outside = (flags == 1) & ~np.asarray(model.contains(values))
-        if outside.any():
-            value = np.broadcast_to(values, outside.shape)[outside][0]
-            raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
-                             f'to be {model.support()}.')
-    return parts
-
-
-def lengths(model, values, shape):
-    """Checks how many steps events are to have.
-
-    Args:
-        model: the model.
-        values: whole numbers.
-        shape: what they must broadcast to, or None where it is not known yet.
-
-    Returns:
-        An int32 tensor.
-    """
-    if not model.variable_length:
-        raise ValueError(f'All events of this {type(model).__name__} have the shape {model.event_shape}; for events of '
-                         'several lengths make a model of sequences with variable_length=True.')
-    steps = model.event_shape[0]
-    tensor = tf.convert_to_tensor(values)
-    known = tf.get_static_value(tensor)
-    if not tensor.dtype.is_integer or (known is not None and not np.all((known >= 1) & (known <= steps))):
-        raise ValueError(f'length must be whole numbers from 1 to {steps}, got {values!r}.')
-    if shape is not None and not broadcasts(tuple(tensor.shape), tuple(shape.tolist())):
-        raise ValueError(f'length must have a shape that broadcasts to {tuple(shape.tolist())}, got '
-                         f'{tuple(tensor.shape)}.')
-    return tf.cast(tensor, tf.int32)
-
-
 def weights(values, count: int) -> np.ndarray:
     """Checks the weights of events."""
     values = np.asarray(values)

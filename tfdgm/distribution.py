@@ -51,9 +51,13 @@ class ModelDistribution(tfd.Distribution):
             self._condition = condition
             # Where TFP looks for the variables of a distribution inside another one, such as `tfd.Mixture`.
             self._model_variables = self.trainable_variables
-            super().__init__(
-                dtype=tf.float32, reparameterization_type=tfd.NOT_REPARAMETERIZED, validate_args=validate_args,
-                allow_nan_stats=allow_nan_stats, parameters=parameters, name=name)
+            self._start(
+                validate_args=validate_args, allow_nan_stats=allow_nan_stats, parameters=parameters, name=name)
+
+    def _start(self, **kwargs):
+        """Calls the constructor of TFP's class, once the model and the condition are known."""
+        tfd.Distribution.__init__(
+            self, dtype=tf.float32, reparameterization_type=tfd.NOT_REPARAMETERIZED, **kwargs)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -127,14 +131,23 @@ class ModelDistribution(tfd.Distribution):
 
     def _sample_n(self, n, seed=None, given=()):
         batch_shape = self._batch_shape_tensor()
-        count = n * tf.reduce_prod(batch_shape)
-        condition = self._condition
+        condition = self._repeated_condition(n)
+        samples = self._draw(n * tf.reduce_prod(batch_shape), condition, stateless_seed(seed), given)
         if condition is not None:
-            inner = self._model.condition.shape
-            condition = tf.reshape(condition, (1, -1, *inner))
-            condition = tf.reshape(tf.repeat(condition, n, axis=0), (-1, *inner))
+            valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
+            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
+        return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
+
+    def _repeated_condition(self, n):
+        """The condition of each of `n` samples: `[n * size of the batch, *condition.shape]`, or None."""
+        if self._condition is None:
+            return None
+        inner = self._model.condition.shape
+        return tf.reshape(tf.repeat(tf.reshape(self._condition, (1, -1, *inner)), n, axis=0), (-1, *inner))
+
+    def _draw(self, count, condition, seed, given):
+        """Samples `[count, *event_shape]`; no gradient passes through them."""
         static_count = tf.get_static_value(count)
-        seed = stateless_seed(seed)
         # A tape would ask an XLA function for all the values of its loops, which it can't give.
         with record.stop_recording():
             if static_count == 0:
@@ -143,61 +156,16 @@ class ModelDistribution(tfd.Distribution):
                 samples = self._model.sample(count, condition, seed, *given)
             else:
                 samples = self._model.run(self._model.sample, int(static_count), condition, seed, *given)
-        if condition is not None:
-            valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
-            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
-        shape = tf.concat([[n], batch_shape, self._model.event_shape], 0)
-        return tf.stop_gradient(tf.reshape(samples, shape))
+        return tf.stop_gradient(samples)
 
-    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None, length=None):
-        """`tfd.Distribution.sample`; with `observed` and `mask`, it completes events of which a part is known.
-
-        The sites are drawn in the order of the chain, each given all before it. So the rest is drawn from its exact
-        conditional distribution where the known sites come first in that order, such as the upper rows of an image;
-        what comes before a known site is drawn as if that were not known. (A model with several orders draws one of
-        them as if nothing were known.)
-
-        Args:
-            sample_shape: how many events, an integer or a shape.
-            seed: an integer, a stateless seed, or None.
-            name: a name for its operations.
-            observed: events, of a shape that broadcasts to `[*sample_shape, *batch_shape, *event_shape]`.
-            mask: of such a shape too: 1 where `observed` is known, 0 where it is not.
-            length: of a model with `variable_length=True`, how many steps to draw: a whole number, or several, of a
-                shape that broadcasts to `[*sample_shape, *batch_shape]`. What follows them is NaN.
-
-        Returns:
-            `[*sample_shape, *batch_shape, *event_shape]`, float32.
+    def sample(self, sample_shape=(), seed=None, name='sample', **kwargs):
+        """`tfd.Distribution.sample`: `[*sample_shape, *batch_shape, *event_shape]`, float32.
 
         Raises:
-            ValueError: if only one of `observed` and `mask` is given, their shapes don't fit, a mask holds other
-                values than 0 and 1, or a known value lies outside the support; if events of the model have one length
-                only, or none so short or long.
-
-        >>> import numpy as np, tfdgm
-        >>> upper_half = np.arange(8)[:, None, None] < 4
-        >>> dist = tfdgm.MADE(event_shape=(8, 8, 1)).distribution()
-        >>> completed = dist.sample(3, seed=0, observed=np.ones([8, 8, 1]), mask=upper_half)
-        >>> completed.shape, bool(np.all(completed[:, :4] == 1))
-        (TensorShape([3, 8, 8, 1]), True)
+            ValueError: if `sample_shape` or `seed` is not of its kind.
         """
         checks.sample_shape(sample_shape)
-        outer = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor()], 0)
-        given = ()
-        if observed is not None or mask is not None:
-            given = self._known(observed, mask, tf.concat([outer, self._model.event_shape], 0))
-        if length is not None:
-            lengths = checks.lengths(self._model, length, tf.get_static_value(outer))
-            given = (*(given or (None, None)), tf.reshape(tf.broadcast_to(lengths, outer), [-1]))
-        return super().sample(sample_shape, seed, name, given=given)
-
-    def _known(self, observed, mask, shape):
-        """The known part of events, and where it is: both `[n, *event_shape]`."""
-        known, flags = checks.observed(self._model, observed, mask, tf.get_static_value(shape))
-        # In a graph the checks see no values.
-        clear = (flags == 0) | (flags == 1)
-        known = tf.where(clear & self._model.contains(known), known, np.nan), tf.where(clear, flags, 1.)
-        return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
+        return super().sample(sample_shape, seed, name, **kwargs)
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:

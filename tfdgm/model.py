@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks
+from tfdgm import checks, data
 from tfdgm.conditions import Condition
 from tfdgm.distribution import ModelDistribution
 
@@ -45,6 +45,12 @@ class GenerativeModel(keras.Model):
 
     # Whether events may be shorter than `event_shape`, filled up with NaN: see `padding`.
     variable_length = False
+
+    # The kind of `ModelDistribution` that `distribution` makes.
+    distribution_class = ModelDistribution
+
+    # The layer that standardises real values, in models that have one: see `adapt`.
+    standardization = None
 
     def __new__(cls, *args, **kwargs):
         model = super().__new__(cls, *args, **kwargs)
@@ -83,6 +89,32 @@ class GenerativeModel(keras.Model):
         padding = ops.reshape(self.padding(x), (-1, self.num_sites))
         return self.num_sites - ops.sum(ops.cast(padding, 'float32'), axis=1)
 
+    def adapt(self, x):
+        """Takes the means and standard deviations by which the model standardises real values: call it before `fit`.
+
+        A network learns best from values of order 1, and mixtures of Gaussians start from there. The likelihood counts
+        the change of units, so that it stays a density of the data as they are.
+
+        Args:
+            x: events, `[n, *event_shape]`, or a `tf.data.Dataset` of single ones.
+
+        Raises:
+            ValueError: if the events are not valid, a site is constant, or the model's values are discrete.
+
+        >>> import numpy as np, tfdgm
+        >>> model = tfdgm.NADE(2, output=tfdgm.outputs.MixtureOfGaussians(1))
+        >>> model.adapt(np.random.default_rng(0).normal(loc=5, scale=3, size=[1000, 2]))
+        >>> np.round(model.standardization.mean)
+        array([5., 5.], dtype=float32)
+        """
+        if self.standardization is None:
+            raise ValueError(f'The values of this {type(self).__name__} are discrete, {self.support()}: there is '
+                             'nothing to standardise.')
+        x = data.as_arrays(x) if isinstance(x, tf.data.Dataset) else x
+        x = x[0] if isinstance(x, tuple) else x
+        checks.events(self, x)
+        self.standardization.adapt(x)
+
     def log_prob(self, x, condition=None, training=False):
         """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
         raise NotImplementedError(f'{type(self).__name__} gives no log-probability.')
@@ -118,7 +150,7 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
         """
-        return ModelDistribution(self, condition, validate_args=validate_args)
+        return self.distribution_class(self, condition, validate_args=validate_args)
 
     def run(self, method, *args, jit_compile: bool | None = None):
         """Calls one of the model's methods as a compiled function, which is kept for the next call.

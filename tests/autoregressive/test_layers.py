@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfdgm.autoregressive import lstm
-from tfdgm.autoregressive.layers import Dropout
+from tfdgm.layers import Dropout
 
 
 @pytest.mark.parametrize('jit_compile', [True, False])

@@ -108,7 +108,7 @@ def test_completion_keeps_observed_values_to_the_last_bit():
 
 
 @pytest.mark.parametrize('output, x, message', [
-    (Bernoulli(), np.ones([5, 2]), 'Independent with this output has discrete values, 0 or 1: there is nothing to'),
+    (Bernoulli(), np.ones([5, 2]), 'The values of this Independent are discrete, 0 or 1: there is nothing to'),
     (MixtureOfGaussians(1), np.array([[1, 2], [1, 3.]]), r'The values at site \(0,\) are the same in all 2 events'),
     (MixtureOfGaussians(1), np.array([[1, 2], [np.nan, 3.]]), '1 of the 4 values are NaN'),
     (MixtureOfGaussians(1), np.ones([5, 3]), r'Expected events of shape \(2,\)'),

@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from tfdgm.autoregressive.layers import ConditionBias
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.layers import ConditionBias
 
 
 class BiasedChain(AutoregressiveModel):

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfdgm.layers import dense
+
 
 class CausalLayer(keras.layers.Layer):
     """Base of the layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
@@ -201,3 +203,16 @@ class Row(View):
             return layer.of_image(self.image, self.margin, self.row)
         result, self.caches[layer.name] = layer.at_row(self.caches[layer.name], features)
         return result
+
+
+class ConditionProjection(keras.layers.Layer):
+    """Adds a learned linear function of a view's condition to features."""
+
+    def __init__(self, condition_features, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = dense(condition_features, filters, 'dense', self.dtype_policy, use_bias=False,
+                           kernel_initializer='zeros') if condition_features else None
+        self.built = True
+
+    def call(self, features, view):
+        return features if self.dense is None else features + self.dense(view.condition)

@@ -9,8 +9,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import ConditionBias, Dropout
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.layers import ConditionBias, Dropout
 
 
 class Reachable(keras.initializers.GlorotUniform):

@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, data, random
-from tfdgm.autoregressive.layers import Standardization
+from tfdgm import checks, random
+from tfdgm.autoregressive.distribution import AutoregressiveDistribution
+from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
 from tfdgm.outputs import Bernoulli, Output
 
@@ -37,6 +38,8 @@ class AutoregressiveModel(GenerativeModel):
     Raises:
         ValueError: if `order` is not a permutation of the sites.
     """
+
+    distribution_class = AutoregressiveDistribution
 
     def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
@@ -120,32 +123,6 @@ class AutoregressiveModel(GenerativeModel):
     def standardization_shape(self) -> tuple:
         """The shape of the means and standard deviations of real values: a 1 where sites share one."""
         return self.event_shape
-
-    def adapt(self, x):
-        """Takes the means and standard deviations by which the model standardises real values: call it before `fit`.
-
-        A network learns best from values of order 1, and mixtures of Gaussians start from there. The likelihood counts
-        the change of units, so that it stays a density of the data as they are.
-
-        Args:
-            x: events, `[n, *event_shape]`, or a `tf.data.Dataset` of single ones.
-
-        Raises:
-            ValueError: if the events are not valid, a site is constant, or the model's values are discrete.
-
-        >>> import numpy as np, tfdgm
-        >>> model = tfdgm.NADE(2, output=tfdgm.outputs.MixtureOfGaussians(1))
-        >>> model.adapt(np.random.default_rng(0).normal(loc=5, scale=3, size=[1000, 2]))
-        >>> np.round(model.standardization.mean)
-        array([5., 5.], dtype=float32)
-        """
-        if self.standardization is None:
-            raise ValueError(f'{type(self).__name__} with this output has discrete values, {self.support()}: there is '
-                             'nothing to standardise.')
-        x = data.as_arrays(x) if isinstance(x, tf.data.Dataset) else x
-        x = x[0] if isinstance(x, tuple) else x
-        checks.events(self, x)
-        self.standardization.adapt(x)
 
     def log_prob(self, x, condition=None, training=False):
         if self.standardization is None:

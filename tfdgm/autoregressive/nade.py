@@ -7,8 +7,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import ConditionBias
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.layers import ConditionBias
 
 
 @register_keras_serializable('tfdgm')

@@ -5,9 +5,9 @@ from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution
+from tfdgm.autoregressive.causal import CausalConvolution, ConditionProjection
 from tfdgm.autoregressive.images import Head, ImageModel
-from tfdgm.autoregressive.layers import ConditionProjection, Dropout, dense
+from tfdgm.layers import Dropout, dense
 
 
 class ResidualBlock(Layer):

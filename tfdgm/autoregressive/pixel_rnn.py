@@ -7,10 +7,10 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer
+from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer, ConditionProjection
 from tfdgm.autoregressive.images import Head, ImageModel
-from tfdgm.autoregressive.layers import ConditionProjection, Dropout
 from tfdgm.autoregressive.lstm import memory, neighbours, project, run
+from tfdgm.layers import Dropout
 
 
 class ImageLSTM(CausalLayer):

@@ -6,8 +6,8 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive import lstm
-from tfdgm.autoregressive.layers import Dropout, dense
 from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.layers import Dropout, dense
 
 CELLS = {'LSTM': keras.layers.LSTM, 'GRU': keras.layers.GRU}
 

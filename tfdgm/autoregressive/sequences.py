@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import dense
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Vectors
+from tfdgm.layers import dense
 from tfdgm.outputs import Categorical
 
 

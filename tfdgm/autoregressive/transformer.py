@@ -6,8 +6,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import Dropout, dense
 from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.layers import Dropout, dense
 
 
 class TransformerBlock(keras.layers.Layer):

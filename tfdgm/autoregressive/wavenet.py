@@ -5,8 +5,8 @@ from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.layers import Dropout, dense
 from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.layers import Dropout, dense
 
 
 class GatedLayer(Layer):

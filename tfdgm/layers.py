@@ -1,4 +1,4 @@
-"""What several autoregressive systems are made of."""
+"""Keras layers that systems of several families are made of."""
 
 import keras
 import numpy as np
@@ -46,19 +46,6 @@ class Dropout(keras.layers.Layer):
             return features
         uniforms = random.uniforms(keras.ops.shape(features), keras.ops.cast(self.draws.next(), 'int32'))
         return keras.ops.where(uniforms < self.rate, keras.ops.zeros_like(features), features / (1 - self.rate))
-
-
-class ConditionProjection(keras.layers.Layer):
-    """Adds a learned linear function of a view's condition to features; see `tfdgm.autoregressive.causal`."""
-
-    def __init__(self, condition_features, filters, **kwargs):
-        super().__init__(**kwargs)
-        self.dense = dense(condition_features, filters, 'dense', self.dtype_policy, use_bias=False,
-                           kernel_initializer='zeros') if condition_features else None
-        self.built = True
-
-    def call(self, features, view):
-        return features if self.dense is None else features + self.dense(view.condition)
 
 
 def dense(inputs, units, name, dtype, **kwargs):

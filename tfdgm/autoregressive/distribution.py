@@ -1,0 +1,121 @@
+"""AutoregressiveDistribution: what only the chain rule can do, to complete events and to end them early."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import checks
+from tfdgm.distribution import ModelDistribution
+
+
+class AutoregressiveDistribution(ModelDistribution):
+    """A `ModelDistribution` that completes events of which a part is known, and draws shorter ones."""
+
+    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None, length=None):
+        """`tfd.Distribution.sample`; with `observed` and `mask`, it completes events of which a part is known.
+
+        The sites are drawn in the order of the chain, each given all before it. So the rest is drawn from its exact
+        conditional distribution where the known sites come first in that order, such as the upper rows of an image;
+        what comes before a known site is drawn as if that were not known. (A model with several orders draws one of
+        them as if nothing were known.)
+
+        Args:
+            sample_shape: how many events, an integer or a shape.
+            seed: an integer, a stateless seed, or None.
+            name: a name for its operations.
+            observed: events, of a shape that broadcasts to `[*sample_shape, *batch_shape, *event_shape]`.
+            mask: of such a shape too: 1 where `observed` is known, 0 where it is not.
+            length: of a model with `variable_length=True`, how many steps to draw: a whole number, or several, of a
+                shape that broadcasts to `[*sample_shape, *batch_shape]`. What follows them is NaN.
+
+        Returns:
+            `[*sample_shape, *batch_shape, *event_shape]`, float32.
+
+        Raises:
+            ValueError: if only one of `observed` and `mask` is given, their shapes don't fit, a mask holds other
+                values than 0 and 1, or a known value lies outside the support; if events of the model have one length
+                only, or none so short or long.
+
+        >>> import numpy as np, tfdgm
+        >>> upper_half = np.arange(8)[:, None, None] < 4
+        >>> dist = tfdgm.MADE(event_shape=(8, 8, 1)).distribution()
+        >>> completed = dist.sample(3, seed=0, observed=np.ones([8, 8, 1]), mask=upper_half)
+        >>> completed.shape, bool(np.all(completed[:, :4] == 1))
+        (TensorShape([3, 8, 8, 1]), True)
+        """
+        checks.sample_shape(sample_shape)
+        outer = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor()], 0)
+        given = ()
+        if observed is not None or mask is not None:
+            given = self._known(observed, mask, tf.concat([outer, self._model.event_shape], 0))
+        if length is not None:
+            lengths = checked_lengths(self._model, length, tf.get_static_value(outer))
+            given = (*(given or (None, None)), tf.reshape(tf.broadcast_to(lengths, outer), [-1]))
+        return super().sample(sample_shape, seed, name, given=given)
+
+    def _known(self, observed, mask, shape):
+        """The known part of events, and where it is: both `[n, *event_shape]`."""
+        known, flags = checked_observed(self._model, observed, mask, tf.get_static_value(shape))
+        # In a graph the checks see no values.
+        clear = (flags == 0) | (flags == 1)
+        known = tf.where(clear & self._model.contains(known), known, np.nan), tf.where(clear, flags, 1.)
+        return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
+
+
+def checked_observed(model, x, mask, shape):
+    """Checks the known part of events that are to be completed.
+
+    Args:
+        model: the model.
+        x: events.
+        mask: 1 where they are known.
+        shape: what both must broadcast to, or None where it is not known yet.
+
+    Returns:
+        Both as float32.
+    """
+    if x is None or mask is None:
+        raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
+    for name, part in (('observed', x), ('mask', mask)):
+        if not tf.is_tensor(part) and np.asarray(part).dtype.kind not in 'biuf':
+            raise ValueError(f'{name} must be an array of numbers, got {part!r}.')
+    parts = [tf.cast(part, tf.float32) for part in (x, mask)]
+    shape = None if shape is None else tuple(shape.tolist())
+    for name, part in zip(('observed', 'mask'), parts):
+        if shape is not None and not checks.broadcasts(tuple(part.shape), shape):
+            raise ValueError(f'{name} must have a shape that broadcasts to {shape}, got {tuple(part.shape)}.')
+    values, flags = (tf.get_static_value(part) for part in parts)
+    if flags is not None and not np.isin(flags, (0, 1)).all():
+        value = flags[~np.isin(flags, (0, 1))][0]
+        raise ValueError(f'mask must be 1 where observed is known and 0 elsewhere, got {value}.')
+    if values is not None and flags is not None:
+        outside = (flags == 1) & ~np.asarray(model.contains(values))
+        if outside.any():
+            value = np.broadcast_to(values, outside.shape)[outside][0]
+            raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
+                             f'to be {model.support()}.')
+    return parts
+
+
+def checked_lengths(model, values, shape):
+    """Checks how many steps events are to have.
+
+    Args:
+        model: the model.
+        values: whole numbers.
+        shape: what they must broadcast to, or None where it is not known yet.
+
+    Returns:
+        An int32 tensor.
+    """
+    if not model.variable_length:
+        raise ValueError(f'All events of this {type(model).__name__} have the shape {model.event_shape}; for events of '
+                         'several lengths make a model of sequences with variable_length=True.')
+    steps = model.event_shape[0]
+    tensor = tf.convert_to_tensor(values)
+    known = tf.get_static_value(tensor)
+    if not tensor.dtype.is_integer or (known is not None and not np.all((known >= 1) & (known <= steps))):
+        raise ValueError(f'length must be whole numbers from 1 to {steps}, got {values!r}.')
+    if shape is not None and not checks.broadcasts(tuple(tensor.shape), tuple(shape.tolist())):
+        raise ValueError(f'length must have a shape that broadcasts to {tuple(shape.tolist())}, got '
+                         f'{tuple(tensor.shape)}.')
+    return tf.cast(tensor, tf.int32)
