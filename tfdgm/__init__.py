@@ -1,6 +1,6 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
-from tfdgm import conditions, data, evaluate, outputs, pictures, pretrained, random, sound, tables, training
+from tfdgm import conditions, data, evaluate, flows, outputs, pictures, pretrained, random, sound, tables, training
 from tfdgm.autoregressive import (
     FVSBN,
     MADE,
@@ -17,12 +17,13 @@ from tfdgm.autoregressive import (
     WaveNet,
 )
 from tfdgm.distribution import ModelDistribution
+from tfdgm.flows import NICE, FlowModel, Glow, RealNVP
 from tfdgm.model import GenerativeModel
 
 __version__ = '0.1.0'
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN', 'GenerativeModel',
-    'Independent', 'MarkovChain', 'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel',
-    'WaveNet', 'conditions', 'data', 'evaluate', 'outputs', 'pictures', 'pretrained', 'random', 'sound',
+    'FVSBN', 'MADE', 'NADE', 'NICE', 'AutoregressiveModel', 'CausalTransformer', 'FlowModel', 'GatedPixelCNN', 'GenerativeModel', 'Glow',
+    'Independent', 'MarkovChain', 'ModelDistribution', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel',
+    'WaveNet', 'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'pretrained', 'random', 'sound',
     'tables', 'training']

@@ -121,13 +121,15 @@ class ModelDistribution(tfd.Distribution):
             condition = tf.broadcast_to(condition, tf.concat([outer, inner], 0))
             condition = tf.reshape(condition, (-1, *inner))
         x = tf.reshape(x, (-1, *event_shape))
+        return tf.reshape(self._score(x, condition), outer)
+
+    def _score(self, x, condition):
+        """Log-probabilities of events `[n, *event_shape]`."""
         inputs = x if condition is None else (x, condition)
         if tf.executing_eagerly():
             # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
-            log_prob = self._model.run(self._model.__call__, inputs, jit_compile=False)
-        else:
-            log_prob = self._model(inputs)
-        return tf.reshape(log_prob, outer)
+            return self._model.run(self._model.__call__, inputs, jit_compile=False)
+        return self._model(inputs)
 
     def _sample_n(self, n, seed=None, given=()):
         batch_shape = self._batch_shape_tensor()

@@ -88,11 +88,13 @@ class Standardization(keras.layers.Layer):
         self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 
-    def call(self, x):
-        """Standardised values, and the logarithm of the Jacobian determinant for each site: a number."""
-        # In one call, for in it the weights have the layer's own precision, whatever the model computes in.
-        return (x - self.mean) / self.deviation, -keras.ops.mean(keras.ops.log(self.deviation))
+    def call(self, x, invert=False):
+        """Standardised values, and the logarithm of the Jacobian determinant for each site: a number.
 
-    def invert(self, x):
-        """The inverse of `call`."""
-        return x * self.deviation + self.mean
+        With `invert`, the other way.
+        """
+        # In one call, for in it the weights have the layer's own precision, whatever the model computes in.
+        log_det = -keras.ops.mean(keras.ops.log(self.deviation))
+        if invert:
+            return x * self.deviation + self.mean, -log_det
+        return (x - self.mean) / self.deviation, log_det

@@ -244,7 +244,12 @@ class GenerativeModel(keras.Model):
             ValueError: if arrays hold events or conditions of a wrong shape, NaN, or values outside the support; or
                 if a condition is missing or unexpected. This happens before the first step.
         """
-        return super().fit(**self._checked(super().fit, x, y, *args, **kwargs))
+        arguments = self._checked(super().fit, x, y, *args, **kwargs)
+        self.prepare(arguments['x'], arguments.get('y'))
+        return super().fit(**arguments)
+
+    def prepare(self, x, y):
+        """Looks at data before the first training step; for systems whose weights start from them."""
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`: with `return_dict=True`, {'loss', 'nll', 'bits_per_dim'}. Checks as `fit` does."""

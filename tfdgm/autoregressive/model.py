@@ -222,7 +222,7 @@ class AutoregressiveModel(GenerativeModel):
             (0, tf.zeros_like(uniforms[0, :, 0]), state, values))
         samples = self.samples_from_chain(tf.transpose(values.stack()), state)
         if self.standardization is not None:
-            samples = self.standardization.invert(samples)
+            samples, _ = self.standardization(samples, invert=True)
             # To the last bit: standardised and back, a value may be rounded.
             samples = samples if observed is None else tf.where(mask == 1, observed, samples)
         if length is not None:

@@ -1,0 +1,81 @@
+"""The distributions of flows: of real values, a `tfd.TransformedDistribution`; of whole numbers, one around it."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tensorflow.python.eager import record
+
+from tfdgm import checks
+from tfdgm.distribution import ModelDistribution
+from tfdgm.random import stateless_seed
+
+tfd = tfp.distributions
+
+
+class TemperedDistribution(ModelDistribution):
+    """A `ModelDistribution` of a flow, whose latents have a temperature."""
+
+    def sample(self, sample_shape=(), seed=None, name='sample', temperature=1.):
+        """`tfd.Distribution.sample`, from latents that are multiplied by a temperature.
+
+        Args:
+            sample_shape: how many events, an integer or a shape.
+            seed: an integer, a stateless seed, or None.
+            name: a name for its operations.
+            temperature: 1 samples the model; below 1, events are more alike and closer to what is typical.
+
+        Returns:
+            `[*sample_shape, *batch_shape, *event_shape]`, float32.
+
+        Raises:
+            ValueError: if the temperature is not above 0.
+        """
+        temperature = tf.convert_to_tensor(checks.positive(temperature, 'temperature'), tf.float32)
+        return super().sample(sample_shape, seed, name, given=(temperature,))
+
+
+class DequantizedDistribution(TemperedDistribution):
+    """Whole numbers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
+
+    `model.distribution()` makes one. Its samples are exact, those of the flow rounded down.
+    """
+
+
+class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
+    """The distribution of a flow's real values: a `tfd.TransformedDistribution` whose variables are the model's.
+
+    `model.distribution()` makes one. `distribution` is the base, `bijector` the flow; gradients pass through samples.
+    """
+
+    def _start(self, **kwargs):
+        model, condition = self._model, self._condition
+        base = tfd.Sample(tfd.BatchBroadcast(model.base(), self._batch_shape_tensor()), model.num_sites)
+        kwargs.pop('allow_nan_stats')
+        tfd.TransformedDistribution.__init__(self, base, model._bijector(condition), **kwargs)
+
+    def _draw(self, count, condition, seed, given):
+        static_count = tf.get_static_value(count)
+        if static_count == 0:
+            return tf.zeros((0, *self._model.event_shape))
+        if static_count is None or not tf.executing_eagerly():
+            return self._model.sample_real(count, condition, seed, *given)
+        # Gradients of loops can't leave an XLA function.
+        jit_compile = False if record.could_possibly_record() else None
+        return self._model.run(
+            self._model.sample_real, int(static_count), condition, seed, *given, jit_compile=jit_compile)
+
+    def _score(self, x, condition):
+        if tf.executing_eagerly():
+            return self._model.run(self._model.density, x, condition, jit_compile=False)
+        return self._model.density(x, condition)
+
+    _default_event_space_bijector = tfd.TransformedDistribution._default_event_space_bijector
+
+    def _call_sample_n(self, sample_shape, seed, **kwargs):
+        return tfd.Distribution._call_sample_n(self, sample_shape, seed, **kwargs)
+
+    def _sample_and_log_prob(self, sample_shape, seed, **kwargs):
+        checks.sample_shape(sample_shape)
+        condition = self._repeated_condition(tf.reduce_prod(sample_shape))
+        outer = tf.concat([sample_shape, self._batch_shape_tensor()], 0)
+        x, log_prob = self._model.sample_and_log_prob(tf.reduce_prod(outer), condition, stateless_seed(seed))
+        return tf.reshape(x, tf.concat([outer, self._model.event_shape], 0)), tf.reshape(log_prob, outer)

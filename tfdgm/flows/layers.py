@@ -1,0 +1,226 @@
+"""The Keras layers of flows: invertible ones, and the networks inside couplings.
+
+An invertible layer turns events into latents, `layer(x)`, or latents into events, `layer(z, invert=True)`; either way
+it returns the values and the logarithm of the Jacobian determinant. They compute in float32 under every policy.
+"""
+
+import keras
+import numpy as np
+import scipy.linalg
+import tensorflow as tf
+from keras import ops
+
+from tfdgm.layers import dense
+
+
+def pixels_of(x, axes: int):
+    """How many times an event of that many axes repeats what happens to its last one."""
+    shape = ops.shape(x)
+    return ops.cast(np.prod(shape[len(shape) - axes:-1]), 'float32')
+
+
+class Scaling(keras.layers.Layer):
+    """Multiplies each feature by a positive factor that is learned."""
+
+    def __init__(self, features, **kwargs):
+        super().__init__(**kwargs)
+        self.log_scale = self.add_weight(shape=(features,), initializer='zeros', name='log_scale')
+        self.built = True
+
+    def call(self, x, invert=False):
+        log_scale = -self.log_scale if invert else ops.convert_to_tensor(self.log_scale)
+        return x * ops.exp(log_scale), ops.sum(log_scale)
+
+
+class ActNorm(keras.layers.Layer):
+    """Moves and scales each feature of the last axis; the first events get a mean of 0 and a variance of 1.
+
+    Source: D. Kingma and P. Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018
+    (https://arxiv.org/abs/1807.03039), section 3.1.
+
+    Args:
+        features: how many.
+        event_ndims: how many axes an event has.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, features, event_ndims, **kwargs):
+        super().__init__(**kwargs)
+        self.event_ndims = event_ndims
+        self.shift = self.add_weight(shape=(features,), initializer='zeros', name='shift')
+        self.log_scale = self.add_weight(shape=(features,), initializer='zeros', name='log_scale')
+        self.started = self.add_weight(shape=(), initializer='zeros', trainable=False, name='started')
+        # Whether the events that it is called on are those that it starts from: see `FlowModel.prepare`.
+        self.watching = False
+        self.built = True
+
+    def has_started(self) -> bool:
+        """Whether it has seen the first events."""
+        return bool(self.started.numpy())
+
+    def _start(self, x):
+        axes = tuple(range(len(x.shape) - 1))
+        mean, variance = ops.mean(x, axes), ops.var(x, axes)
+        self.log_scale.assign(-0.5 * ops.log(variance + 1e-6))
+        self.shift.assign(-mean * ops.exp(self.log_scale))
+        self.started.assign(1.)
+
+    def call(self, x, invert=False):
+        if self.watching:
+            self._start(x)
+        log_det = ops.sum(self.log_scale) * pixels_of(x, self.event_ndims)
+        if invert:
+            return (x - self.shift) * ops.exp(-self.log_scale), -log_det
+        return x * ops.exp(self.log_scale) + self.shift, log_det
+
+
+class InvertibleConvolution(keras.layers.Layer):
+    """An invertible linear map of the last axis, of an image's channels a 1x1 convolution: W = P L (U + diag(s)).
+
+    It starts as a random rotation. P and the signs of s stay fixed, so log|det W| is the sum of log|s|. TFP's
+    `ScaleMatvecLU` solves two triangular systems for every pixel to go back; this inverts W once.
+
+    Source: D. Kingma and P. Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018
+    (https://arxiv.org/abs/1807.03039), section 3.2.
+
+    Args:
+        features: how many.
+        event_ndims: how many axes an event has.
+        random: a `numpy.random.RandomState` that draws the rotation.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, features, event_ndims, random, **kwargs):
+        super().__init__(**kwargs)
+        self.event_ndims = event_ndims
+        rotation, _ = np.linalg.qr(random.normal(size=(features, features)))
+        permutation, lower, upper = scipy.linalg.lu(rotation)
+        diagonal = np.diag(upper)
+
+        def weight(value, name, trainable=True):
+            return self.add_weight(shape=value.shape, initializer=lambda shape, dtype: ops.cast(value, dtype),
+                                   trainable=trainable, name=name)
+
+        self.permutation = weight(permutation, 'permutation', trainable=False)
+        self.signs = weight(np.sign(diagonal), 'signs', trainable=False)
+        self.log_scale = weight(np.log(np.abs(diagonal)), 'log_scale')
+        self.lower = weight(np.tril(lower, -1), 'lower')
+        self.upper = weight(np.triu(upper, 1), 'upper')
+        self.below = np.tril(np.ones((features, features), 'float32'), -1)
+        self.built = True
+
+    def call(self, x, invert=False):
+        size = len(self.below)
+        lower = self.lower * self.below + np.eye(size, dtype='float32')
+        upper = self.upper * self.below.T + ops.diag(self.signs * ops.exp(self.log_scale))
+        log_det = ops.sum(self.log_scale) * pixels_of(x, self.event_ndims)
+        if not invert:
+            return ops.matmul(x, ops.transpose(self.permutation @ lower @ upper)), log_det
+        lower = tf.linalg.triangular_solve(lower, ops.transpose(self.permutation))
+        inverse = tf.linalg.triangular_solve(upper, lower, lower=False)
+        return ops.matmul(x, ops.transpose(inverse)), -log_det
+
+
+class Network(keras.layers.Layer):
+    """Base of the networks inside a flow: a function of `[…, *shape]` and of a condition's features.
+
+    A subclass implements `evaluate(x, features)` for one batch axis; it ends in zeros, so that a flow starts simple.
+
+    Args:
+        shape: of the input.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, shape, **kwargs):
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+
+    def evaluate(self, x, features, training):
+        """`[batch, *shape]` and `[batch, n]` or None -> `[batch, …]`."""
+        raise NotImplementedError
+
+    def call(self, x, features=None, training=False):
+        """`[…, *shape]`, and features whose leading shape broadcasts to it -> `[…, *result]`, float32."""
+        outer = tf.shape(x)[:tf.rank(x) - len(self.shape)]
+        x = ops.cast(ops.reshape(x, (-1, *self.shape)), self.compute_dtype)
+        if features is not None:
+            features = tf.broadcast_to(features, tf.concat([outer, features.shape[-1:]], 0))
+            features = ops.cast(ops.reshape(features, (-1, features.shape[-1])), self.compute_dtype)
+        result = ops.cast(self.evaluate(x, features, training), 'float32')
+        return tf.reshape(result, tf.concat([outer, result.shape[1:]], 0))
+
+
+def condition_dense(condition, units, name, dtype):
+    """The layer of a condition's features that adds to a bias, or None; it starts at zero."""
+    if condition is None:
+        return None
+    return dense(condition.num_features, units, name, dtype, use_bias=False, kernel_initializer='zeros')
+
+
+class DenseNetwork(Network):
+    """Fully connected layers; the condition adds to the bias of each hidden one.
+
+    Args:
+        inputs: how many numbers come in.
+        hidden_units: the width of each hidden layer.
+        outputs: how many numbers come out.
+        condition: one of `tfdgm.conditions`, or None.
+        activation: of the hidden units, a name that Keras knows.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, inputs, hidden_units, outputs, condition=None, activation='relu', **kwargs):
+        super().__init__((inputs,), **kwargs)
+        policy, widths = self.dtype_policy, (inputs, *hidden_units)
+        self.hidden = [dense(before, units, f'hidden_{layer}', policy)
+                       for layer, (before, units) in enumerate(zip(widths, hidden_units))]
+        self.conditions = [condition_dense(condition, units, f'condition_{layer}', policy)
+                           for layer, units in enumerate(hidden_units)]
+        self.activation = keras.activations.get(activation)
+        self.last = dense(widths[-1], outputs, 'last', policy, kernel_initializer='zeros')
+        self.built = True
+
+    def evaluate(self, x, features, training):
+        for layer, condition in zip(self.hidden, self.conditions):
+            x = layer(x)
+            x = self.activation(x if condition is None else x + condition(features))
+        return self.last(x)
+
+
+class ConvolutionNetwork(Network):
+    """Residual blocks of 3x3 and 1x1 convolutions over an image; the condition adds to the bias of each.
+
+    Args:
+        shape: of the image that comes in.
+        filters: how many features the hidden layers have.
+        blocks: how many residual blocks.
+        outputs: how many channels come out.
+        condition: one of `tfdgm.conditions`, or None.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, shape, filters, blocks, outputs, condition=None, **kwargs):
+        super().__init__(shape, **kwargs)
+        policy = self.dtype_policy
+
+        def convolution(size, inputs, units, name, **kwargs):
+            layer = keras.layers.Conv2D(units, size, padding='same', name=name, dtype=policy, **kwargs)
+            layer.build((None, *shape[:2], inputs))
+            return layer
+
+        self.first = convolution(3, shape[2], filters, 'first')
+        self.blocks = [(convolution(3, filters, filters, f'wide_{block}'),
+                        dense(filters, filters, f'narrow_{block}', policy)) for block in range(blocks)]
+        self.conditions = [condition_dense(condition, filters, f'condition_{block}', policy)
+                           for block in range(blocks)]
+        self.last = convolution(3, filters, outputs, 'last', kernel_initializer='zeros')
+        self.built = True
+
+    def evaluate(self, x, features, training):
+        x = self.first(x)
+        for (wide, narrow), condition in zip(self.blocks, self.conditions):
+            hidden = wide(ops.relu(x))
+            if condition is not None:
+                hidden = hidden + condition(features)[:, None, None]
+            x = x + narrow(ops.relu(hidden))
+        return self.last(ops.relu(x))

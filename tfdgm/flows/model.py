@@ -1,0 +1,252 @@
+"""FlowModel: exact density by change of variables, p(x) = p(z) |det dz/dx| for z = f(x)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+
+from tfdgm import checks, random
+from tfdgm.flows.bijectors import Invertible
+from tfdgm.flows.dequantization import UniformDequantization
+from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
+from tfdgm.flows.layers import ActNorm
+from tfdgm.layers import Standardization
+from tfdgm.model import GenerativeModel
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+# How many of the first events the layers see that start from data.
+EVENTS_TO_START = 256
+
+
+class FlowModel(GenerativeModel):
+    """Base of the systems that make events of latents, one of the other, by an invertible function.
+
+    A subclass implements `flow`: a `tfb.Bijector` from latents, vectors of as many numbers as an event has, to
+    events. The model adds what the data need: real values are standardised by what `adapt` found; whole numbers are
+    dequantised, and the log-probability of an event is then a lower bound (`UniformDequantization`).
+
+    `distribution()` is a `tfd.TransformedDistribution` for real values. For whole numbers it is a distribution of
+    whole numbers, and `continuous_distribution()` the one around which it stands.
+
+    Args:
+        event_shape: shape of one event, of at least two numbers.
+        dequantization: None for real values; for whole numbers, a `tfdgm.flows.UniformDequantization`.
+        condition: what the events depend on, one of `tfdgm.conditions`, or None.
+        seed: of the draws of dequantisation, and of what a system draws when it is made.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if an event has one number only.
+    """
+
+    def __init__(self, event_shape, *, dequantization=None, condition=None, seed=0, **kwargs):
+        super().__init__(event_shape, condition=condition, **kwargs)
+        if self.num_sites < 2:
+            raise ValueError(f'A flow transforms some numbers of an event given others, so it needs at least two; got '
+                             f'event_shape {self.event_shape}.')
+        self.dequantization = checks.instance(dequantization, UniformDequantization | None, 'dequantization',
+                                              'tfdgm.flows.UniformDequantization(256)')
+        self.seed = checks.whole(seed, 'seed', 0)
+        self._noise_seeds = keras.random.SeedGenerator(self.seed)
+        if self.dequantization is None:
+            self.standardization = Standardization(self.event_shape, dtype='float32', name='standardization')
+
+    def flow(self, features, training=False) -> tfb.Bijector:
+        """The bijector from latents `[…, num_sites]` to events `[…, *event_shape]` in units of order 1.
+
+        Args:
+            features: those of the condition, `[…, num_features]`, or None.
+            training: whether its networks are training.
+        """
+        raise NotImplementedError
+
+    def base(self) -> tfd.Distribution:
+        """The distribution of one number of the latents."""
+        return tfd.Normal(0., 1.)
+
+    # What the data are ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_discrete(self) -> bool:
+        return self.dequantization is not None
+
+    def contains(self, x):
+        return abs(x) < np.inf if self.dequantization is None else self.dequantization.contains(x)
+
+    def support(self) -> str:
+        return 'a finite real number' if self.dequantization is None else self.dequantization.support()
+
+    @property
+    def distribution_class(self):
+        return FlowDistribution if self.dequantization is None else DequantizedDistribution
+
+    def continuous_distribution(self, condition=None, validate_args: bool = False) -> FlowDistribution:
+        """The `tfd.TransformedDistribution` of real values: `distribution()`, or of whole numbers what is around it.
+
+        A dequantised event x has its values in [x, x + 1).
+        """
+        return FlowDistribution(self, condition, validate_args=validate_args)
+
+    # Change of variables --------------------------------------------------------------------------------------------
+
+    def bijector(self, condition=None) -> tfb.Bijector:
+        """The bijector from latents `[…, num_sites]` to real events `[…, *event_shape]`: `forward` decodes.
+
+        It is free to make and owns no variables. Make it anew after training: TFP keeps results by their arguments.
+
+        Args:
+            condition: for a conditional model, values of the condition whose batch shape broadcasts to the events'.
+
+        Raises:
+            ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
+        """
+        return self._bijector(self.distribution_class(self, condition).condition)
+
+    def _bijector(self, condition, training=False):
+        features = None
+        if condition is not None:
+            inner = self.condition.shape
+            outer = tf.shape(condition)[:tf.rank(condition) - len(inner)]
+            features = self.condition.encode(tf.reshape(condition, (-1, *inner)))
+            features = tf.reshape(features, tf.concat([outer, [self.condition.num_features]], 0))
+        if self.dequantization is not None:
+            units = self.dequantization.bijector()
+        else:
+            units = Invertible(self.standardization, len(self.event_shape), times=self.num_sites)
+        return tfb.Chain([units, self.flow(features, training)])
+
+    def density(self, values, condition, training=False):
+        """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats."""
+        bijector = self._bijector(condition, training)
+        latents = bijector.inverse(values)
+        return ops.sum(self.base().log_prob(latents), axis=-1) + bijector.inverse_log_det_jacobian(
+            values, event_ndims=len(self.event_shape))
+
+    def log_prob(self, x, condition=None, training=False):
+        x = ops.cast(x, 'float32')
+        contained = self.contains(x)
+        valid = ops.all(ops.reshape(contained, (-1, self.num_sites)), axis=1)
+        x = ops.where(contained, x, 0.)
+        if self.dequantization is None:
+            log_prob = self.density(x, condition, training)
+        elif training:
+            noise = random.uniforms(ops.shape(x), ops.cast(self._noise_seeds.next(), 'int32'))
+            log_prob = self.density(x + noise, condition, training)
+        else:
+            draws = [self.density(self.dequantization.spread(x, draw), condition)
+                     for draw in range(self.dequantization.draws)]
+            log_prob = ops.logsumexp(ops.stack(draws), axis=0) - np.log(len(draws))
+        return ops.where(valid, log_prob, np.nan)
+
+    def sample(self, batch_size, condition, seed, temperature=1.):
+        """Draws events, as `GenerativeModel.sample`, from latents that are multiplied by `temperature`."""
+        return self.decode_batch(self.draw_latents(batch_size, seed, temperature), condition)
+
+    def sample_real(self, batch_size, condition, seed, temperature=1.):
+        """`sample`, of real values."""
+        return self._bijector(condition).forward(self.draw_latents(batch_size, seed, temperature))
+
+    def draw_latents(self, batch_size, seed, temperature=1.):
+        """Latents `[batch, num_sites]`."""
+        return self.base().quantile(random.uniforms((batch_size, self.num_sites), seed)) * temperature
+
+    def sample_and_log_prob(self, batch_size, condition, seed):
+        """Draws real events and gives their log-densities, in one pass."""
+        latents = self.draw_latents(batch_size, seed)
+        bijector = self._bijector(condition)
+        x = bijector.forward(latents)
+        return x, ops.sum(self.base().log_prob(latents), axis=-1) - bijector.forward_log_det_jacobian(
+            latents, event_ndims=1)
+
+    # Latent space ---------------------------------------------------------------------------------------------------
+
+    def encode(self, x, condition=None):
+        """The latents of events: `[batch, *event_shape]` -> `[batch, num_sites]`.
+
+        Whole numbers are dequantised first, the same event always in the same way; `decode` gives them back.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+
+        >>> import numpy as np, tfdgm
+        >>> model = tfdgm.NICE(4, hidden_units=(16,))
+        >>> z = model.encode(np.ones([2, 4]))
+        >>> np.round(model.decode(z))
+        array([[1., 1., 1., 1.],
+               [1., 1., 1., 1.]], dtype=float32)
+        """
+        x, condition, _ = checks.data(self, x, condition)
+        return self._run_batch(self.encode_batch, x, condition)
+
+    def decode(self, z, condition=None):
+        """The events of latents: `[batch, num_sites]` -> `[batch, *event_shape]`.
+
+        Raises:
+            ValueError: if latents or conditions are not valid.
+        """
+        checks.static_shape(z, (self.num_sites,), 'latents', batch_rank=1)
+        checks.condition_given(self.condition, condition)
+        if condition is not None:
+            condition = checks.conditions(self.condition, condition)
+        return self._run_batch(self.decode_batch, z, condition)
+
+    def interpolate(self, first, second, steps: int = 8, condition=None):
+        """Events on the way between others, their latents on a straight line: `[batch, steps, *event_shape]`.
+
+        Args:
+            first: events, `[batch, *event_shape]`.
+            second: as many.
+            steps: how many on each way; the first is that of `first`, the last that of `second`.
+            condition: of a conditional model, one for each pair.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+        """
+        checks.whole(steps, 'steps', 2)
+        shares = np.linspace(0, 1, steps, dtype='float32')[:, None]
+        ends = [self.encode(x, condition)[:, None] for x in (first, second)]
+        latents = ops.reshape(ends[0] * (1 - shares) + ends[1] * shares, (-1, self.num_sites))
+        condition = None if condition is None else np.repeat(condition, steps, axis=0)
+        return ops.reshape(self.decode(latents, condition), (-1, steps, *self.event_shape))
+
+    def _run_batch(self, method, values, condition):
+        condition = None if condition is None else tf.convert_to_tensor(condition)
+        return self.run(method, tf.cast(values, tf.float32), condition)
+
+    def encode_batch(self, x, condition):
+        """`encode`, of tensors."""
+        x = x if self.dequantization is None else self.dequantization.spread(x)
+        return self._bijector(condition).inverse(x)
+
+    def decode_batch(self, latents, condition):
+        """`decode`, of tensors."""
+        x = self._bijector(condition).forward(latents)
+        return x if self.dequantization is None else self.dequantization.quantise(x)
+
+    # Layers that start from data ------------------------------------------------------------------------------------
+
+    def prepare(self, x, y):
+        """Lets the layers that start from data see the first events, once; `fit` and `train_on_batch` call it."""
+        waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and not layer.has_started()]
+        if not waiting:
+            return
+        if checks.is_dataset(x):
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(x)))
+        x = x['events'] if isinstance(x, dict) else x
+        x = tf.cast(x[:EVENTS_TO_START], tf.float32)
+        y = None if y is None else tf.convert_to_tensor(y[:EVENTS_TO_START])
+        for layer in waiting:
+            layer.watching = True
+        try:
+            self.encode_batch(x, y)
+        finally:
+            for layer in waiting:
+                layer.watching = False
+
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        """`keras.Model.train_on_batch`."""
+        self.prepare(x, y)
+        return super().train_on_batch(x, y, *args, **kwargs)

@@ -1,0 +1,68 @@
+"""NICE: additive couplings."""
+
+import numpy as np
+import tensorflow_probability as tfp
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks
+from tfdgm.flows.bijectors import Coupling, Invertible, affine, permutation
+from tfdgm.flows.layers import DenseNetwork, Scaling
+from tfdgm.flows.model import FlowModel
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+
+@register_keras_serializable('tfdgm')
+class NICE(FlowModel):
+    """Additive couplings, which keep volumes, and one scale for each number at the end.
+
+        z_kept = x_kept,    z_changed = x_changed + m(x_kept)
+
+    The numbers of an event fall into those of even and of odd places, which take turns to be changed. The latents have
+    a logistic distribution.
+
+    Source: L. Dinh, D. Krueger and Y. Bengio, "NICE: non-linear independent components estimation", 2014
+    (https://arxiv.org/abs/1410.8516).
+
+    >>> import tfdgm
+    >>> model = tfdgm.NICE(event_shape=4, hidden_units=(32, 32))
+    >>> model.distribution().sample(2, seed=0).shape
+    TensorShape([2, 4])
+
+    Args:
+        event_shape: shape of one event, of at least two numbers.
+        dequantization: of whole numbers, see `FlowModel`.
+        condition: what the events depend on; it adds to the biases of the networks' hidden layers.
+        couplings: how many couplings, at least 1; the paper has four.
+        hidden_units: the width of each hidden layer of a coupling's network.
+        activation: of the hidden units, a name that Keras knows.
+        seed: of dequantisation.
+        **kwargs: `name`, `dtype` and `trainable`.
+    """
+
+    def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=4, hidden_units=(500, 500, 500),
+                 activation='relu', seed=0, **kwargs):
+        super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
+        self.couplings = checks.whole(couplings, 'couplings of NICE')
+        self.hidden_units = checks.wholes(hidden_units, 'hidden_units of NICE')
+        self.activation = activation
+        even, odd = -(-self.num_sites // 2), self.num_sites // 2
+        self.networks = [
+            DenseNetwork(kept, hidden_units, changed, condition, activation, dtype=self.dtype_policy,
+                         name=f'network_{index}')
+            for index, (kept, changed) in enumerate(((even, odd), (odd, even))[i % 2] for i in range(couplings))]
+        self.scaling = Scaling(self.num_sites, dtype='float32', name='scaling')
+        self.built = True
+
+    def base(self):
+        return tfd.Logistic(0., 1.)
+
+    def flow(self, features, training=False):
+        even_first = np.argsort(np.arange(self.num_sites) % 2, kind='stable')
+        couplings = [
+            Coupling(lambda kept, network=network: affine(network(kept, features, training=training)),
+                     network.shape[0], keep_first=index % 2 == 0)
+            for index, network in enumerate(self.networks)]
+        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), permutation(even_first), *couplings,
+                          Invertible(self.scaling, 1)])

@@ -1,0 +1,80 @@
+"""RealNVP: affine couplings."""
+
+import numpy as np
+import tensorflow_probability as tfp
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks
+from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine, permutation
+from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, DenseNetwork
+from tfdgm.flows.model import FlowModel
+from tfdgm.flows.multiscale import ImageFlow
+
+tfb = tfp.bijectors
+
+
+@register_keras_serializable('tfdgm')
+class RealNVP(ImageFlow):
+    """Affine couplings over images, at several scales, with masks of two kinds.
+
+        z_kept = x_kept,    z_changed = x_changed * exp(s(x_kept)) + t(x_kept)
+
+    At each scale come couplings that change the pixels of one colour of a chessboard given those of the other, then
+    couplings that change half of the channels given the others. Here 2x2 pixels become one before both, and the
+    colours are channels too: the network of a coupling sees the same pixels as under the paper's mask, on a quarter of
+    the places. After each coupling `ActNorm` stands for the paper's batch normalisation, which makes the events of a
+    batch depend on each other. log-scales are bounded by a tanh.
+
+    Source: L. Dinh, J. Sohl-Dickstein and S. Bengio, "Density estimation using Real NVP", 2016
+    (https://arxiv.org/abs/1605.08803).
+
+    >>> import tfdgm
+    >>> model = tfdgm.RealNVP((8, 8, 1), filters=8, blocks=1)
+    >>> model.distribution().sample(2, seed=0).shape
+    TensorShape([2, 8, 8, 1])
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        dequantization: of whole numbers, see `FlowModel`.
+        condition: what the events depend on; it adds to the biases of the couplings' networks.
+        scales: how many scales; the sides of the images must be multiples of 2 to its power.
+        couplings: how many couplings of each kind at each scale.
+        filters: how many features a coupling's network has.
+        blocks: how many residual blocks it has.
+        seed: of dequantisation.
+        **kwargs: `name`, `dtype` and `trainable`.
+    """
+
+    checkerboard = True
+
+    def __init__(self, event_shape, *, dequantization=None, condition=None, scales=2, couplings=3, filters=64,
+                 blocks=2, seed=0, **kwargs):
+        super().__init__(event_shape, dequantization=dequantization, condition=condition, scales=scales, seed=seed,
+                         **kwargs)
+        self.couplings = checks.whole(couplings, 'couplings of RealNVP')
+        self.filters = checks.whole(filters, 'filters of RealNVP')
+        self.blocks = checks.whole(blocks, 'blocks of RealNVP')
+        self.norms, self.networks = [], []
+        for scale in range(scales):
+            height, width, channels = self.scale_shape(scale)
+            for index in range(2 * couplings):
+                self.norms.append(ActNorm(channels, 3, dtype='float32', name=f'norm_{scale}_{index}'))
+                self.networks.append(ConvolutionNetwork(
+                    (height, width, channels // 2), filters, blocks, channels, condition, dtype=self.dtype_policy,
+                    name=f'network_{scale}_{index}'))
+        self.built = True
+
+    def stack(self, scale, features, training):
+        channels, count = self.scale_shape(scale)[2], 2 * self.couplings
+        steps = []
+        for index in range(count):
+            if index == self.couplings:
+                # From the colours of the chessboard, one after the other, to the corners in their order.
+                order = np.arange(channels).reshape(4, -1)[[0, 2, 3, 1]].ravel()
+                steps.append(permutation(order))
+            place = scale * count + index
+            steps += [Coupling(lambda kept, network=self.networks[place]: bounded_affine(
+                          network(kept, features, training=training)),
+                          channels // 2, keep_first=index % 2 == 0, event_ndims=3),
+                      Invertible(self.norms[place], 3)]
+        return steps
