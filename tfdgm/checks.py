@@ -52,6 +52,13 @@ def positive(value, name: str) -> float:
     return float(value)
 
 
+def one_of(value, choices, name: str) -> str:
+    """Returns a constructor's argument if it is one of the choices."""
+    if value not in choices:
+        raise ValueError(f'{name} must be one of {", ".join(map(repr, choices))}; got {value!r}.')
+    return value
+
+
 def share(value, name: str) -> float:
     """Returns a constructor's argument if it is a number from 0 up to, but not, 1."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:

@@ -28,8 +28,8 @@ class OnePass(tfb.Bijector):
     def __init__(self, forward_min_event_ndims, name, **kwargs):
         super().__init__(forward_min_event_ndims=forward_min_event_ndims, dtype=tf.float32, name=name, **kwargs)
 
-    # TFP's cache takes equal bijectors for one another. These are equal to themselves alone: two made of the same layers
-    # differ once the layers have learned.
+    # TFP's cache takes equal bijectors for one another. These are equal to themselves alone: two made of the same
+    # layers differ once the layers have learned.
     __hash__ = object.__hash__
 
     def __eq__(self, other):

@@ -31,8 +31,8 @@ class ImageFlow(FlowModel):
         super().__init__(event_shape, **kwargs)
         self.scales = checks.whole(scales, f'scales of {type(self).__name__}')
         if len(self.event_shape) != 3:
-            raise ValueError(f'{type(self).__name__} is for images: event_shape must be (height, width, channels), such '
-                             f'as (28, 28, 1), got {self.event_shape}.')
+            raise ValueError(f'{type(self).__name__} is for images: event_shape must be (height, width, channels), '
+                             f'such as (28, 28, 1), got {self.event_shape}.')
         factor = 2 ** self.scales
         if any(side % factor for side in self.event_shape[:2]):
             raise ValueError(f'With scales={scales}, the sides of the images must be multiples of {factor}; got '

@@ -1,20 +1,17 @@
 """NICE: additive couplings."""
 
-import numpy as np
 import tensorflow_probability as tfp
 from keras.saving import register_keras_serializable
 
-from tfdgm import checks
-from tfdgm.flows.bijectors import Coupling, Invertible, affine, permutation
-from tfdgm.flows.layers import DenseNetwork, Scaling
-from tfdgm.flows.model import FlowModel
+from tfdgm.flows.bijectors import Invertible, affine
+from tfdgm.flows.coupling import CouplingFlow
+from tfdgm.flows.layers import Scaling
 
-tfb = tfp.bijectors
 tfd = tfp.distributions
 
 
 @register_keras_serializable('tfdgm')
-class NICE(FlowModel):
+class NICE(CouplingFlow):
     """Additive couplings, which keep volumes, and one scale for each number at the end.
 
         z_kept = x_kept,    z_changed = x_changed + m(x_kept)
@@ -43,26 +40,16 @@ class NICE(FlowModel):
 
     def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=4, hidden_units=(500, 500, 500),
                  activation='relu', seed=0, **kwargs):
-        super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
-        self.couplings = checks.whole(couplings, 'couplings of NICE')
-        self.hidden_units = checks.wholes(hidden_units, 'hidden_units of NICE')
-        self.activation = activation
-        even, odd = -(-self.num_sites // 2), self.num_sites // 2
-        self.networks = [
-            DenseNetwork(kept, hidden_units, changed, condition, activation, dtype=self.dtype_policy,
-                         name=f'network_{index}')
-            for index, (kept, changed) in enumerate(((even, odd), (odd, even))[i % 2] for i in range(couplings))]
+        super().__init__(event_shape, dequantization=dequantization, condition=condition, couplings=couplings,
+                         hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
         self.scaling = Scaling(self.num_sites, dtype='float32', name='scaling')
         self.built = True
 
     def base(self):
         return tfd.Logistic(0., 1.)
 
-    def flow(self, features, training=False):
-        even_first = np.argsort(np.arange(self.num_sites) % 2, kind='stable')
-        couplings = [
-            Coupling(lambda kept, network=network: affine(network(kept, features, training=training)),
-                     network.shape[0], keep_first=index % 2 == 0)
-            for index, network in enumerate(self.networks)]
-        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), permutation(even_first), *couplings,
-                          Invertible(self.scaling, 1)])
+    def transform(self, parameters):
+        return affine(parameters)
+
+    def after(self):
+        return [Invertible(self.scaling, 1)]

@@ -1,16 +1,12 @@
 """RealNVP: affine couplings."""
 
 import numpy as np
-import tensorflow_probability as tfp
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine, permutation
-from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, DenseNetwork
-from tfdgm.flows.model import FlowModel
+from tfdgm.flows.layers import ActNorm, ConvolutionNetwork
 from tfdgm.flows.multiscale import ImageFlow
-
-tfb = tfp.bijectors
 
 
 @register_keras_serializable('tfdgm')
@@ -20,10 +16,10 @@ class RealNVP(ImageFlow):
         z_kept = x_kept,    z_changed = x_changed * exp(s(x_kept)) + t(x_kept)
 
     At each scale come couplings that change the pixels of one colour of a chessboard given those of the other, then
-    couplings that change half of the channels given the others. Here 2x2 pixels become one before both, and the
+    couplings that change half of the channels given the others. Here, 2x2 pixels become one before both, and the
     colours are channels too: the network of a coupling sees the same pixels as under the paper's mask, on a quarter of
     the places. After each coupling `ActNorm` stands for the paper's batch normalisation, which makes the events of a
-    batch depend on each other. log-scales are bounded by a tanh.
+    batch depend on each other. Log-scales are bounded by a tanh. `AffineCouplingFlow` is for events that are no images.
 
     Source: L. Dinh, J. Sohl-Dickstein and S. Bengio, "Density estimation using Real NVP", 2016
     (https://arxiv.org/abs/1605.08803).

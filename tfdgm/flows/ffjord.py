@@ -1,0 +1,221 @@
+"""FFJORD: a flow that is the solution of a differential equation."""
+
+import collections
+import contextlib
+import itertools
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks, random
+from tfdgm.flows.layers import Network
+from tfdgm.flows.model import FlowModel
+from tfdgm.layers import dense
+
+tfb = tfp.bijectors
+
+Solution = collections.namedtuple('Solution', 'states')
+
+
+def runge_kutta(steps):
+    """A solver that makes a fixed number of steps of the classical Runge-Kutta method, as `tfb.FFJORD` takes it."""
+    def solve(ode_fn, initial_time, initial_state, solution_times):
+        size = (solution_times[-1] - initial_time) / steps
+
+        def moved(state, slope, share):
+            return tf.nest.map_structure(lambda value, change: value + share * size * change, state, slope)
+
+        def step(index, state):
+            time = initial_time + size * tf.cast(index, tf.float32)
+            first = ode_fn(time, state)
+            second = ode_fn(time + size / 2, moved(state, first, 0.5))
+            third = ode_fn(time + size / 2, moved(state, second, 0.5))
+            fourth = ode_fn(time + size, moved(state, third, 1.))
+            slope = tf.nest.map_structure(
+                lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, first, second, third, fourth)
+            return index + 1, moved(state, slope, 1.)
+
+        _, state = tf.while_loop(lambda *_: True, step, (0, initial_state), maximum_iterations=steps)
+        return Solution(tf.nest.map_structure(lambda value: value[None], state))
+
+    return solve
+
+
+def along(ode_fn, directions):
+    """Adds Σ_r r * (r ∂f/∂z) over directions r, at z the `directions(z)`, to a differential equation dz/dt = f.
+
+    Summed over the last axis too, it is the trace of the Jacobian if the directions are the unit vectors, and an
+    estimate of it if there is one of random signs.
+    """
+    def augmented(time, state):
+        signs = directions(state[0])
+        places = tf.broadcast_to(state[0], tf.concat([tf.shape(signs)[:1], tf.shape(state[0])], 0))
+        signs = tf.broadcast_to(signs, tf.shape(places))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(places)
+            velocities = ode_fn(time, places)
+        return velocities[0], tf.reduce_sum(signs * tape.gradient(velocities, places, signs), axis=0)
+
+    return augmented
+
+
+class TimeNetwork(Network):
+    """The velocity at a place and a time: fully connected layers that time and condition scale and move.
+
+        h -> activation((W h + b) * sigmoid(G [t, condition]) + S [t, condition])
+
+    Args:
+        size: how many numbers a place has.
+        hidden_units: the width of each hidden layer.
+        num_features: how many a condition has, or 0.
+        activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
+        **kwargs: `name` and `dtype`.
+    """
+
+    def __init__(self, size, hidden_units, num_features, activation, **kwargs):
+        super().__init__((size,), **kwargs)
+        policy, widths, self.layers = self.dtype_policy, (size, *hidden_units, size), []
+        for index, (before, units) in enumerate(itertools.pairwise(widths)):
+            last = {'kernel_initializer': 'zeros'} if index == len(hidden_units) else {}
+            self.layers.append((
+                dense(before, units, f'dense_{index}', policy, **last),
+                dense(1 + num_features, units, f'gate_{index}', policy),
+                dense(1 + num_features, units, f'shift_{index}', policy, use_bias=False, kernel_initializer='zeros')))
+        self.activation = keras.activations.get(activation)
+        self.built = True
+
+    def evaluate(self, x, features, training):
+        for index, (layer, gate, shift) in enumerate(self.layers):
+            x = self.activation(x) if index else x
+            x = layer(x) * ops.sigmoid(gate(features)) + shift(features)
+        return x
+
+
+@register_keras_serializable('tfdgm')
+class FFJORD(FlowModel):
+    """A continuous flow: latents at time 0 become events at time 1 along a velocity that a network gives.
+
+        dz/dt = f(z, t),    log p(x) = log p(z) - ∫ tr(∂f/∂z) dt
+
+    The trace is exact, at the cost of one product with the Jacobian for each number of an event; training can estimate
+    it from one product (Hutchinson's estimator), with noise drawn anew at each step. A fixed number of Runge-Kutta
+    steps trains under XLA; an adaptive solver makes as many as its tolerance asks for, and trains without XLA.
+
+    Source: W. Grathwohl, R. Chen, J. Bettencourt, I. Sutskever and D. Duvenaud, "FFJORD: free-form continuous dynamics
+    for scalable reversible generative models", 2018 (https://arxiv.org/abs/1810.01367).
+
+    >>> import tfdgm
+    >>> model = tfdgm.FFJORD(event_shape=2, hidden_units=(32, 32))
+    >>> model.distribution().sample(5, seed=0).shape
+    TensorShape([5, 2])
+
+    Args:
+        event_shape: shape of one event, of at least two numbers.
+        dequantization: of whole numbers, see `FlowModel`.
+        condition: what the events depend on; it scales and moves the features of every layer, as time does.
+        hidden_units: the width of each hidden layer of the network.
+        activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
+        trace: of the Jacobian in training, 'exact' or 'hutchinson'; elsewhere it is exact.
+        solver: 'runge_kutta', with a fixed number of steps, or 'dormand_prince', which is adaptive.
+        steps: how many steps the first makes, and how many the second makes at most before it gives up.
+        tolerance: the error that the second accepts in a step, absolute and relative.
+        seed: of dequantisation and of Hutchinson's noise.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if `trace` or `solver` is not one of these.
+    """
+
+    def __init__(self, event_shape, *, dequantization=None, condition=None, hidden_units=(64, 64, 64),
+                 activation='tanh', trace='exact', solver='runge_kutta', steps=8, tolerance=1e-5, seed=0, **kwargs):
+        super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
+        self.hidden_units = checks.wholes(hidden_units, 'hidden_units of FFJORD')
+        self.activation = activation
+        self.trace = checks.one_of(trace, ('exact', 'hutchinson'), 'trace of FFJORD')
+        self.solver = checks.one_of(solver, ('runge_kutta', 'dormand_prince'), 'solver of FFJORD')
+        self.steps = checks.whole(steps, 'steps of FFJORD')
+        self.tolerance = checks.positive(tolerance, 'tolerance of FFJORD')
+        self.velocity = TimeNetwork(
+            self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
+            dtype=self.dtype_policy, name='velocity')
+        self._trace_seeds = keras.random.SeedGenerator(self.seed)
+        self.jit_compile = self.solver == 'runge_kutta'
+        self.built = True
+
+    def flow(self, features, training=False):
+        def velocity(time, z):
+            time = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), tf.cast(time, tf.float32))
+            if features is None:
+                return self.velocity(z, time)
+            given = tf.broadcast_to(features, tf.concat([tf.shape(z)[:-1], features.shape[-1:]], 0))
+            return self.velocity(z, tf.concat([time, given], axis=-1))
+
+        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), tfb.FFJORD(
+            velocity, ode_solve_fn=self._solve(), trace_augmentation_fn=self._trace(training))])
+
+    def _solve(self):
+        if self.solver == 'runge_kutta':
+            return runge_kutta(self.steps)
+        return tfp.math.ode.DormandPrince(
+            rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.steps).solve
+
+    def _trace(self, training):
+        """What adds the trace of the Jacobian to a differential equation, as `tfb.FFJORD` takes it.
+
+        TFP's own two go over directions by `tf.vectorized_map`, whose gradient XLA does not compile.
+        """
+        if training and self.trace == 'hutchinson':
+            seed = ops.cast(self._trace_seeds.next(), 'int32')
+
+            def directions(z):
+                return tf.where(random.uniforms(tf.shape(z[None]), seed) < 0.5, -1., 1.)
+        else:
+            def directions(z):
+                return tf.reshape(tf.eye(self.num_sites), (self.num_sites, *[1] * (len(z.shape) - 1), self.num_sites))
+
+        return lambda ode_fn, shape, dtype: along(ode_fn, directions)
+
+    def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
+        """`GenerativeModel.compile`; with an adaptive solver, without XLA.
+
+        Raises:
+            ValueError: if XLA is asked for and the solver is adaptive.
+        """
+        if self.solver == 'dormand_prince':
+            if jit_compile is True:
+                raise ValueError("XLA can't train through an adaptive solver: leave jit_compile out, or make the model "
+                                 "with solver='runge_kutta'.")
+            jit_compile = False
+        super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
+
+    @contextlib.contextmanager
+    def _explaining(self):
+        """Says for people that the adaptive solver gave up."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            if 'max_num_steps exceeded' not in str(error):
+                raise
+            raise RuntimeError(
+                f'The solver did not reach the end within steps={self.steps} at tolerance={self.tolerance}: the flow '
+                'has become stiff, or both are small. Make the model anew with more of either and set_weights, or '
+                'train with a lower learning rate.') from None
+
+    def run(self, *args, **kwargs):
+        with self._explaining():
+            return super().run(*args, **kwargs)
+
+    def fit(self, *args, **kwargs):
+        with self._explaining():
+            return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        with self._explaining():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        with self._explaining():
+            return super().predict(*args, **kwargs)
