@@ -32,6 +32,21 @@ class TemperedDistribution(ModelDistribution):
         temperature = tf.convert_to_tensor(checks.positive(temperature, 'temperature'), tf.float32)
         return super().sample(sample_shape, seed, name, given=(temperature,))
 
+    @property
+    def _sampler(self):
+        """The method of the model that draws."""
+        return self._model.sample
+
+    def _draw(self, count, condition, seed, given):
+        static_count = tf.get_static_value(count)
+        if static_count == 0:
+            return tf.zeros((0, *self._model.event_shape))
+        if static_count is None or not tf.executing_eagerly():
+            return self._sampler(count, condition, seed, *given)
+        # Gradients of loops can't leave an XLA function.
+        jit_compile = False if record.could_possibly_record() else None
+        return self._model.run(self._sampler, int(static_count), condition, seed, *given, jit_compile=jit_compile)
+
 
 class DequantizedDistribution(TemperedDistribution):
     """Whole numbers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
@@ -52,16 +67,9 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         kwargs.pop('allow_nan_stats')
         tfd.TransformedDistribution.__init__(self, base, model._bijector(condition), **kwargs)
 
-    def _draw(self, count, condition, seed, given):
-        static_count = tf.get_static_value(count)
-        if static_count == 0:
-            return tf.zeros((0, *self._model.event_shape))
-        if static_count is None or not tf.executing_eagerly():
-            return self._model.sample_real(count, condition, seed, *given)
-        # Gradients of loops can't leave an XLA function.
-        jit_compile = False if record.could_possibly_record() else None
-        return self._model.run(
-            self._model.sample_real, int(static_count), condition, seed, *given, jit_compile=jit_compile)
+    @property
+    def _sampler(self):
+        return self._model.sample_real
 
     def _score(self, x, condition):
         if tf.executing_eagerly():
