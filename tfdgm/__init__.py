@@ -17,14 +17,14 @@ from tfdgm.autoregressive import (
     WaveNet,
 )
 from tfdgm.distribution import ModelDistribution
-from tfdgm.flows import FFJORD, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
+from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
 from tfdgm.model import GenerativeModel
 
 __version__ = '0.1.0'
 
 __all__ = [
-    'FFJORD', 'FVSBN', 'MADE', 'NADE', 'NICE', 'AffineCouplingFlow', 'AutoregressiveModel', 'CausalTransformer',
-    'FlowModel', 'GatedPixelCNN', 'GenerativeModel', 'Glow', 'Independent', 'MarkovChain', 'ModelDistribution',
-    'NeuralSplineFlow', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel', 'WaveNet',
-    'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'pretrained', 'random', 'sound', 'tables',
-    'training']
+    'FFJORD', 'FVSBN', 'IAF', 'MADE', 'MAF', 'NADE', 'NICE', 'AffineCouplingFlow', 'AutoregressiveModel',
+    'CausalTransformer', 'FlowModel', 'GatedPixelCNN', 'GenerativeModel', 'Glow', 'Independent', 'MarkovChain',
+    'ModelDistribution', 'NeuralSplineFlow', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel',
+    'WaveNet', 'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'pretrained', 'random', 'sound',
+    'tables', 'training']

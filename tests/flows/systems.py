@@ -10,6 +10,8 @@ VECTOR_SYSTEMS = {
     'nice': lambda *args, **kwargs: tfdgm.NICE(*args, hidden_units=(8,), **kwargs),
     'affine': lambda *args, **kwargs: tfdgm.AffineCouplingFlow(*args, couplings=4, hidden_units=(8,), **kwargs),
     'spline': lambda *args, **kwargs: tfdgm.NeuralSplineFlow(*args, couplings=2, hidden_units=(8,), bins=4, **kwargs),
+    'maf': lambda *args, **kwargs: tfdgm.MAF(*args, blocks=2, hidden_units=(8,), **kwargs),
+    'iaf': lambda *args, **kwargs: tfdgm.IAF(*args, blocks=2, hidden_units=(8,), **kwargs),
     'ffjord': lambda *args, **kwargs: tfdgm.FFJORD(*args, hidden_units=(8, 8), **kwargs),
 }
 IMAGE_SYSTEMS = {

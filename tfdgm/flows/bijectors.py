@@ -106,13 +106,18 @@ def affine(shift, log_scale=None):
     return tfb.Invert(tfb.Chain([tfb.Shift(shift), *([] if log_scale is None else [tfb.Scale(log_scale=log_scale)])]))
 
 
+def bounded(log_scale):
+    """A log-scale between its bounds, as it is near 0."""
+    return LARGEST_LOG_SCALE * tf.tanh(log_scale / LARGEST_LOG_SCALE)
+
+
 def bounded_affine(parameters):
     """`affine`, of a shift and a log-scale side by side on the last axis, the second bounded.
 
     Bounded, a coupling that has learned long can't blow up what comes from far outside the data, nor lose it.
     """
     shift, log_scale = tf.split(parameters, 2, axis=-1)
-    return affine(shift, LARGEST_LOG_SCALE * tf.tanh(log_scale / LARGEST_LOG_SCALE))
+    return affine(shift, bounded(log_scale))
 
 
 def permutation(order):

@@ -121,6 +121,20 @@ class InvertibleConvolution(keras.layers.Layer):
         return ops.matmul(x, ops.transpose(inverse)), -log_det
 
 
+def flattened(x, features, axes: int):
+    """One batch axis for events of so many axes, and for features whose leading shape broadcasts to theirs.
+
+    Returns:
+        `[batch, …]`, `[batch, n]` or None, and the leading shape of the events.
+    """
+    outer = tf.shape(x)[:tf.rank(x) - axes]
+    x = tf.reshape(x, tf.concat([[-1], x.shape[len(x.shape) - axes:]], 0))
+    if features is not None:
+        features = tf.broadcast_to(features, tf.concat([outer, features.shape[-1:]], 0))
+        features = tf.reshape(features, (-1, features.shape[-1]))
+    return x, features, outer
+
+
 class Network(keras.layers.Layer):
     """Base of the networks inside a flow: a function of `[…, *shape]` and of a condition's features.
 
@@ -141,12 +155,9 @@ class Network(keras.layers.Layer):
 
     def call(self, x, features=None, training=False):
         """`[…, *shape]`, and features whose leading shape broadcasts to it -> `[…, *result]`, float32."""
-        outer = tf.shape(x)[:tf.rank(x) - len(self.shape)]
-        x = ops.cast(ops.reshape(x, (-1, *self.shape)), self.compute_dtype)
-        if features is not None:
-            features = tf.broadcast_to(features, tf.concat([outer, features.shape[-1:]], 0))
-            features = ops.cast(ops.reshape(features, (-1, features.shape[-1])), self.compute_dtype)
-        result = ops.cast(self.evaluate(x, features, training), 'float32')
+        x, features, outer = flattened(x, features, len(self.shape))
+        features = None if features is None else ops.cast(features, self.compute_dtype)
+        result = ops.cast(self.evaluate(ops.cast(x, self.compute_dtype), features, training), 'float32')
         return tf.reshape(result, tf.concat([outer, result.shape[1:]], 0))
 
 
