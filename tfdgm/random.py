@@ -44,23 +44,24 @@ def to_unit(bits):
     return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) * 2**-23
 
 
-def hashed_uniforms(x, draw: int = 0):
+def hashed_uniforms(x, draw=0):
     """Float32 numbers, as if uniform on (0, 1), that follow from the event that they belong to.
 
     Args:
         x: events of whole numbers, `[batch, *event_shape]`.
-        draw: another whole number gives other numbers.
+        draw: another whole number, perhaps a tensor, gives other numbers.
 
     Returns:
         `[batch, *event_shape]`: the same for the same event, whatever else is in the batch.
     """
     shape = tf.shape(x)
     sites = int(np.prod(x.shape[1:]))
-    constants = np.random.RandomState(draw).randint(2**32, size=(2, sites), dtype='uint32')
+    constants = np.random.RandomState(0).randint(2**32, size=(2, sites), dtype='uint32')
     # A number of each event: a sum of its values, each times an odd number; all modulo 2^32.
     values = tf.cast(tf.reshape(x, (-1, sites)), tf.int32)
     total = tf.reduce_sum(values * (constants[0] | 1).view('int32'), axis=1, keepdims=True)
-    bits = tf.bitwise.bitwise_xor(tf.bitcast(total, tf.uint32), constants[1])
+    bits = tf.bitcast(total + tf.cast(draw, tf.int32) * 0x3c6ef35f, tf.uint32)
+    bits = tf.bitwise.bitwise_xor(bits, constants[1])
     # Multiplications and shifts spread a change of any bit over all of them.
     for shift, factor in ((16, 0x7feb352d), (15, 0x846ca68b), (16, 1)):
         bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32)))

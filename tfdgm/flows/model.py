@@ -136,9 +136,10 @@ class FlowModel(GenerativeModel):
             noise = random.uniforms(ops.shape(x), ops.cast(self._noise_seeds.next(), 'int32'))
             log_prob = self.density(x + noise, condition, training)
         else:
-            draws = [self.density(self.dequantization.spread(x, draw), condition)
-                     for draw in range(self.dequantization.draws)]
-            log_prob = ops.logsumexp(ops.stack(draws), axis=0) - np.log(len(draws))
+            draws = self.dequantization.draws
+            log_probs = tf.map_fn(lambda draw: self.density(self.dequantization.spread(x, draw), condition),
+                                  tf.range(draws), fn_output_signature=tf.float32)
+            log_prob = ops.logsumexp(log_probs, axis=0) - np.log(draws)
         return ops.where(valid, log_prob, np.nan)
 
     def sample(self, batch_size, condition, seed, temperature=1.):

@@ -1,0 +1,230 @@
+"""What flows learn, how they start and where they refuse."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfdgm
+from tests.flows.systems import IMAGE_SYSTEMS, VECTOR_SYSTEMS, make, some_events
+from tfdgm.conditions import Label
+from tfdgm.flows import UniformDequantization
+from tfdgm.random import hashed_uniforms
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+
+@pytest.mark.parametrize('system', [system for system in VECTOR_SYSTEMS if system != 'nice'])
+def test_a_flow_fitted_to_a_normal_distribution_finds_its_entropy(system, rng):
+    covariance = np.array([[2.0, 1.2], [1.2, 1.0]])
+    normal = scipy.stats.multivariate_normal([1, -3], covariance)
+    model = make(system, 2, random_weights=False)
+    train, test = (normal.rvs(4000, random_state=seed).astype('float32') for seed in (0, 1))
+    model.adapt(train)
+    model.compile(keras.optimizers.Adam(0.01))
+    model.fit(train, epochs=4, batch_size=200, verbose=0)
+    model.optimizer.learning_rate = 0.001
+    model.fit(train, epochs=2, batch_size=200, verbose=0)
+    # On the same events, so that their own deviation from the entropy does not count.
+    excess = np.mean(normal.logpdf(test)) - np.mean(model.predict(test, batch_size=1000, verbose=0))
+    assert excess == pytest.approx(0, abs=0.05)
+
+
+# Dequantisation ------------------------------------------------------------------------------------------------------
+
+def test_hashed_numbers_are_uniform_and_independent_and_follow_from_the_event(rng):
+    x = rng.integers(256, size=(2000, 5, 4, 1)).astype('float32')
+    u = hashed_uniforms(x).numpy()
+    assert u.shape == x.shape and u.min() > 0 and u.max() < 1
+    assert scipy.stats.kstest(np.ravel(u), 'uniform').pvalue > 1e-3
+    correlations = np.corrcoef(u.reshape(2000, 20).T) - np.eye(20)
+    assert np.abs(correlations).max() < 5 / 2000 ** 0.5
+    np.testing.assert_array_equal(hashed_uniforms(x[7:8])[0], u[7])
+    np.testing.assert_array_equal(tf.function(hashed_uniforms, jit_compile=True)(x), u)
+    other = hashed_uniforms(x, draw=1).numpy()
+    assert abs(np.corrcoef(np.ravel(u), np.ravel(other))[0, 1]) < 5 / u.size ** 0.5
+    # Neighbours in the space of events, too.
+    beside = hashed_uniforms(x + np.eye(20).reshape(20, 5, 4, 1)[3]).numpy()
+    assert abs(np.corrcoef(np.ravel(u), np.ravel(beside))[0, 1]) < 5 / u.size ** 0.5
+
+
+@pytest.mark.parametrize('logit', [None, 0.05])
+def test_a_dequantised_likelihood_is_a_bound_that_draws_tighten(logit):
+    """A flow of two numbers of three levels; its exact probabilities come from a fine grid."""
+    cells = np.stack(np.meshgrid(range(3), range(3)), -1).reshape(-1, 2).astype('float32')
+    bounds = {}
+    for draws in (1, 10, 400):
+        model = make('affine', 2, dequantization=UniformDequantization(3, draws=draws, logit=logit))
+        if logit is None:
+            model.norms[0].log_scale.assign([2., 2.])  # So that the density varies within a cell.
+        bounds[draws] = model.distribution().log_prob(cells).numpy()
+    steps = 100
+    axis = (np.arange(steps) + 0.5) / steps
+    inside = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype('float32')
+    density = model.continuous_distribution().prob((cells[:, None] + inside).reshape(-1, 2)).numpy()
+    exact = np.log(density.reshape(9, -1).mean(1))
+    probabilities = np.exp(exact)
+    assert probabilities.sum() <= 1 + 1e-3
+    gaps = [float(probabilities @ (exact - bounds[draws])) for draws in (1, 10, 400)]
+    assert gaps[0] > gaps[1] > gaps[2] - 1e-3
+    assert gaps[2] == pytest.approx(0, abs=0.02)
+    # A mean over many numbers drawn: one draw is below the exact value.
+    noise = np.random.default_rng(0).uniform(size=(9, 2000, 2))
+    one_draw = model.continuous_distribution().log_prob((cells[:, None] + noise).reshape(-1, 2).astype('float32'))
+    assert np.all(np.reshape(one_draw, (9, -1)).mean(1) < exact + 1e-3)
+    samples = model.distribution().sample(5000, seed=0).numpy()
+    assert np.all(model.dequantization.contains(samples))
+
+
+def test_the_bound_of_an_event_is_the_same_in_any_batch_and_drawn_anew_in_training():
+    model = make('affine', (4, 4, 1), dequantization=UniformDequantization(8))
+    x = some_events(model, 6)
+    together = model.distribution().log_prob(x)
+    np.testing.assert_allclose(model.distribution().log_prob(x[2:4]), together[2:4], rtol=1e-5)
+    np.testing.assert_allclose(model.predict(x, batch_size=2, verbose=0), together, rtol=1e-5)
+    first, second = model(x, training=True), model(x, training=True)
+    assert not np.any(np.equal(first, second))
+    np.testing.assert_array_equal(model.decode(model.encode(x)), x)
+
+
+def test_values_outside_the_levels_have_no_probability():
+    model = make('affine', 3, dequantization=UniformDequantization(4))
+    log_prob = model.distribution().log_prob(np.array([[0, 1, 3], [0, 1, 4], [0, -1, 2], [0.5, 1, 1]], 'float32'))
+    np.testing.assert_array_equal(np.isnan(log_prob), [False, True, True, True])
+    with pytest.raises(tf.errors.InvalidArgumentError, match='to be a whole number 0 '):
+        model.distribution(validate_args=True).log_prob([[0., 1., 4.]])
+    with pytest.raises(ValueError, match='outside the support'):
+        model.fit(np.full([4, 3], 4.))
+    assert np.isnan(make('affine', 3).distribution().log_prob([[0., np.inf, 1.]]))
+
+
+# Start and latents ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('system', ['affine', *IMAGE_SYSTEMS])
+@pytest.mark.parametrize('pipeline', [False, True])
+def test_act_norm_starts_from_the_first_events_once(system, pipeline, rng, tmp_path):
+    model = make(system, random_weights=False, condition=Label(2))
+    x = rng.normal(5, 3, size=(64, *model.event_shape)).astype('float32')
+    labels = rng.integers(2, size=64)
+    model.compile(keras.optimizers.SGD(0.), jit_compile=False)
+    data = (tf.data.Dataset.from_tensor_slices((x, labels)).batch(64),) if pipeline else (x, labels)
+    model.fit(*data, verbose=0)
+    assert all(norm.has_started() for norm in model.norms)
+    first = model.norms[0]
+    # The one next to the events sees them after a squeeze, which moves numbers only.
+    if system == 'glow':
+        seen = x.reshape(64, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4)
+    elif system == 'affine':
+        seen = x.reshape(64, -1)[:, [0, 2, 1, 3]]
+    if system != 'real_nvp':
+        z, _ = first(seen)
+        np.testing.assert_allclose(np.mean(z, 0), 0, atol=1e-3)
+        np.testing.assert_allclose(np.std(z, 0), 1, atol=1e-3)
+    weights = model.get_weights()
+    model.fit(x * 2, labels, verbose=0)
+    model.save(tmp_path / 'flow.keras')
+    loaded = keras.saving.load_model(tmp_path / 'flow.keras')
+    loaded.fit(x * 3, labels, verbose=0)
+    for old, new in zip(weights, loaded.get_weights()):
+        if old.dtype == np.float32:
+            np.testing.assert_array_equal(old, new)
+
+
+def test_interpolation_goes_from_one_event_to_the_other():
+    model = make('affine', (2, 2, 1), condition=Label(2), dequantization=UniformDequantization(5))
+    x = some_events(model, 4)
+    way = model.interpolate(x[:2], x[2:], steps=5, condition=[0, 1])
+    assert way.shape == (2, 5, 2, 2, 1)
+    np.testing.assert_array_equal(way[:, 0], x[:2])
+    np.testing.assert_array_equal(way[:, -1], x[2:])
+
+
+# Inside TFP ----------------------------------------------------------------------------------------------------------
+
+def test_the_bijector_preconditions_a_markov_chain():
+    model = make('affine', 2)
+    target = tfd.MultivariateNormalDiag([1., -1.], [1., 2.])
+    kernel = tfp.mcmc.TransformedTransitionKernel(
+        tfp.mcmc.HamiltonianMonteCarlo(target.log_prob, step_size=0.2, num_leapfrog_steps=4), model.bijector())
+    states = tf.function(lambda: tfp.mcmc.sample_chain(
+        400, tf.zeros([20, 2]), kernel=kernel, num_burnin_steps=100, trace_fn=None, seed=[0, 1]))()
+    np.testing.assert_allclose(np.mean(states, (0, 1)), [1, -1], atol=0.25)
+
+
+def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
+    covariance = np.array([[1.0, 0.8], [0.8, 1.0]], 'float32')
+    target = tfd.MultivariateNormalTriL([2., 0.], np.linalg.cholesky(covariance))
+    model = make('iaf', 2, random_weights=False)
+    surrogate = model.distribution()
+    losses = tfp.vi.fit_surrogate_posterior(
+        target.log_prob, surrogate, optimizer=keras.optimizers.Adam(0.02), num_steps=300, sample_size=64,
+        seed=[0, 1])
+    assert losses[-1] == pytest.approx(0, abs=0.1) and losses[0] > 1
+    np.testing.assert_allclose(np.cov(surrogate.sample(4000, seed=0).numpy().T), covariance, atol=0.15)
+    joint = tfd.JointDistributionSequential([surrogate, lambda x: tfd.Normal(x[..., 0], 1.)])
+    assert joint.log_prob(joint.sample(3, seed=1)).shape == (3,)
+
+
+# Bad input -----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('make_model, message', [
+    (lambda: tfdgm.NICE(1), 'needs at least two'),
+    (lambda: tfdgm.Glow((28, 28, 1), scales=3), 'multiples of 8.*Use fewer scales, or pad'),
+    (lambda: tfdgm.RealNVP((28, 27, 1)), 'multiples of 4'),
+    (lambda: tfdgm.Glow(16), 'is for images'),
+    (lambda: tfdgm.Glow((8, 8, 1), steps=0), 'steps of Glow must be a whole number of at least 1'),
+    (lambda: tfdgm.NICE(4, dequantization=256), r'UniformDequantization\(256\), got 256'),
+    (lambda: UniformDequantization(1), 'levels .* at least 2'),
+    (lambda: UniformDequantization(4, draws=0), 'draws .* at least 1'),
+    (lambda: UniformDequantization(4, logit=0.5), 'between 0 and 0.5'),
+    (lambda: tfdgm.FFJORD(2, solver='euler'), "one of 'runge_kutta', 'dormand_prince'; got 'euler'"),
+    (lambda: tfdgm.FFJORD(2, trace='rough'), "one of 'exact', 'hutchinson'"),
+    (lambda: tfdgm.NeuralSplineFlow(2, bins=1), 'bins .* at least 2'),
+    (lambda: tfdgm.NeuralSplineFlow(2, bound=-1), 'bound .* above 0'),
+    (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
+    (lambda: make('affine', 2).distribution().sample(temperature=0), 'temperature must be a finite number above 0'),
+    (lambda: make('affine', 2).decode(np.zeros([3, 3])), 'latents of shape'),
+    (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
+    (lambda: make('affine', 2, condition=Label(3)).encode(np.zeros([3, 2])), 'no condition was given'),
+    (lambda: make('affine', 2, condition=Label(3)).bijector(5), 'from 0 to 2|0 … 2'),
+])
+def test_bad_input_is_refused_with_what_to_do(make_model, message):
+    with pytest.raises(ValueError, match=message):
+        make_model()
+
+
+@pytest.mark.parametrize('system', VECTOR_SYSTEMS)
+def test_an_odd_number_of_features_has_uneven_halves(system):
+    model = make(system, 5)
+    model.compile(jit_compile=False)
+    x = some_events(model, 4)
+    np.testing.assert_allclose(model.decode(model.encode(x)), x, atol=1e-4)
+
+
+def test_a_solver_that_gives_up_says_what_to_change(rng):
+    model = make('ffjord', 2, solver='dormand_prince', steps=2, tolerance=1e-7)
+    model.compile()
+    x = rng.normal(size=(16, 2)).astype('float32')
+    for call in (lambda: model.distribution().log_prob(x), lambda: model.distribution().sample(3),
+                 lambda: model.fit(x, verbose=0), lambda: model.evaluate(x, verbose=0),
+                 lambda: model.predict(x, verbose=0)):
+        with pytest.raises(RuntimeError, match=r'steps=2 at tolerance=1e-07.*more of either'):
+            call()
+
+
+def test_solvers_agree_and_hutchinson_trains(rng):
+    x = rng.normal(size=(64, 2)).astype('float32')
+    exact = make('ffjord', 2, solver='dormand_prince', steps=1000)
+    fixed = make('ffjord', 2, trace='hutchinson')
+    fixed.set_weights(exact.get_weights())
+    np.testing.assert_allclose(fixed.distribution().log_prob(x), exact.distribution().log_prob(x), atol=1e-3)
+    fixed.compile(keras.optimizers.Adam(0.01))
+    history = fixed.fit(x, epochs=10, verbose=0).history['loss']
+    assert history[-1] < history[0]
+    estimate = tf.function(lambda: fixed(x, training=True))
+    estimates = np.mean([estimate() for _ in range(200)], axis=0)
+    fixed.trace = 'exact'
+    np.testing.assert_allclose(estimates, fixed(x, training=True), atol=0.2)
