@@ -20,7 +20,8 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['tfdgm', 'tfdgm.*', 'zoo']),
-    package_data={'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav']},
+    package_data={'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav',
+                           '*/interpolations.png']},
     entry_points={'console_scripts': ['tfdgm=tfdgm.cli:main']},
     install_requires=[
         'tensorflow>=2.21',

@@ -3,10 +3,15 @@
 import pathlib
 from types import NoneType
 
+import numpy as np
+
 from tfdgm import data, files, pictures, pretrained, sound
 from tfdgm.conditions import Label, Labels
+from tfdgm.flows import FlowModel
 
 SOUNDS = 10
+PAIRS = 8
+STEPS = 9
 
 
 def write(folder, model, config: dict):
@@ -23,8 +28,26 @@ def save_samples(folder: pathlib.Path, model, dataset: dict) -> list:
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
     if images and isinstance(model.condition, (NoneType, Label)):
         save_images(folder / pretrained.GRID, model)
-        return ['', f'![samples]({pretrained.GRID})']
+        lines = ['', f'![samples]({pretrained.GRID})']
+        return [*lines, *save_interpolations(folder, model, dataset)] if isinstance(model, FlowModel) else lines
     return []
+
+
+def save_interpolations(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves the ways between eight pairs of test images; of a conditional model, of pairs with one label."""
+    images = data.as_arrays(data.load(split='test', **dataset))
+    labels = None
+    if model.condition is not None:
+        images, labels = images
+        # Two of each of the first classes.
+        places = np.stack([np.flatnonzero(labels == label)[:2] for label in np.unique(labels)[:PAIRS]])
+        first, second, labels = images[places[:, 0]], images[places[:, 1]], labels[places[:, 0]]
+    else:
+        first, second = images[:PAIRS], images[PAIRS:2 * PAIRS]
+    ways = np.asarray(model.interpolate(first, second, STEPS, labels))
+    pictures.save_grid(folder / pretrained.INTERPOLATIONS, ways.reshape(-1, *model.event_shape), columns=STEPS)
+    return ['', f'![interpolations]({pretrained.INTERPOLATIONS})', '',
+            'Each row goes from one test image to another, in equal steps between their latents.']
 
 
 def save_images(path, model):

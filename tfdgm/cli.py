@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import inspect
 import pathlib
 import sys
 from typing import Annotated
@@ -63,6 +64,8 @@ def sample(
     label: LabelOption = None,
     length: Annotated[int | None, typer.Option(
         help='How many steps, for a model of sequences of several lengths; by default the most.')] = None,
+    temperature: Annotated[float | None, typer.Option(
+        help='By what the latents of a flow are multiplied: below 1, samples are closer to what is typical.')] = None,
 ):
     """Draw samples from a pretrained model.
 
@@ -77,7 +80,12 @@ def sample(
     files.check_kind(output, model, config['dataset'])
     with console.status(f'Sampling {number} events'):
         dist = model.distribution(label_of(label, model.condition))
-        files.write(output, dist.sample(number, seed=seed, length=length).numpy(), config)
+        options = {name: value for name, value in (('length', length), ('temperature', temperature))
+                   if value is not None}
+        for option in options:
+            if option not in inspect.signature(dist.sample).parameters:
+                raise ValueError(f'{type(model).__name__} takes no --{option}.')
+        files.write(output, dist.sample(number, seed=seed, **options).numpy(), config)
     say(f'{number} samples in {output}')
 
 

@@ -16,7 +16,7 @@ import keras
 from tfdgm.model import GenerativeModel
 
 CONFIG, WEIGHTS, CARD = 'config.json', 'model.weights.h5', 'README.md'
-GRID, SOUND = 'samples.png', 'samples.wav'
+GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'
 
 PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
 

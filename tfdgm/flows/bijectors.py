@@ -4,6 +4,8 @@ TFP's own `RealNVP` evaluates its network once for the value and once for the lo
 evaluations, but not their gradients. `OnePass` bijectors get both from one evaluation.
 """
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -13,6 +15,24 @@ tfb = tfp.bijectors
 
 # Of one coupling.
 LARGEST_LOG_SCALE = 2.
+
+
+@contextlib.contextmanager
+def forgetting():
+    """Empties TFP's caches of what comes into them inside the context.
+
+    A cache keeps log-determinants as long as their arguments live; and those of a graph live as long as it does, which
+    the log-determinants keep. So each graph, and each model in it, would stay in memory for good.
+    """
+    storages = [kind._cache.storage for kind in (tfb.Bijector, tfb.FFJORD, OnePass)]
+    known = [set(map(id, storage)) for storage in storages]
+    try:
+        yield
+    finally:
+        for storage, before in zip(storages, known):
+            for key in [key for key in storage if id(key) not in before]:
+                key.cancel()
+                del storage[key]
 
 
 class OnePass(tfb.Bijector):

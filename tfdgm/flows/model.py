@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from keras import ops
 
 from tfdgm import checks, random
-from tfdgm.flows.bijectors import Invertible
+from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
 from tfdgm.flows.layers import ActNorm
@@ -118,6 +118,7 @@ class FlowModel(GenerativeModel):
             units = Invertible(self.standardization, len(self.event_shape), times=self.num_sites)
         return tfb.Chain([units, self.flow(features, training)])
 
+    @forgetting()
     def density(self, values, condition, training=False):
         """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats."""
         bijector = self._bijector(condition, training)
@@ -146,6 +147,7 @@ class FlowModel(GenerativeModel):
         """Draws events, as `GenerativeModel.sample`, from latents that are multiplied by `temperature`."""
         return self.decode_batch(self.draw_latents(batch_size, seed, temperature), condition)
 
+    @forgetting()
     def sample_real(self, batch_size, condition, seed, temperature=1.):
         """`sample`, of real values."""
         return self._bijector(condition).forward(self.draw_latents(batch_size, seed, temperature))
@@ -154,6 +156,7 @@ class FlowModel(GenerativeModel):
         """Latents `[batch, num_sites]`."""
         return self.base().quantile(random.uniforms((batch_size, self.num_sites), seed)) * temperature
 
+    @forgetting()
     def sample_and_log_prob(self, batch_size, condition, seed):
         """Draws real events and gives their log-densities, in one pass."""
         latents = self.draw_latents(batch_size, seed)
@@ -217,11 +220,13 @@ class FlowModel(GenerativeModel):
         condition = None if condition is None else tf.convert_to_tensor(condition)
         return self.run(method, tf.cast(values, tf.float32), condition)
 
+    @forgetting()
     def encode_batch(self, x, condition):
         """`encode`, of tensors."""
         x = x if self.dequantization is None else self.dequantization.spread(x)
         return self._bijector(condition).inverse(x)
 
+    @forgetting()
     def decode_batch(self, latents, condition):
         """`decode`, of tensors."""
         x = self._bijector(condition).forward(latents)
