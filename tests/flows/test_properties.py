@@ -98,8 +98,11 @@ def test_a_seed_means_the_same_samples_with_xla_and_without(system):
     np.testing.assert_allclose(cool, np.broadcast_to(middle, cool.shape), atol=1e-3)
 
 
-@every_system
-def test_gradients_reach_every_weight_and_training_helps(system):
+@pytest.mark.parametrize('system, jit_compile', [
+    *((system, False) for system in SYSTEMS), ('nice', True),
+    # XLA takes long to compile these.
+    *(pytest.param(system, True, marks=pytest.mark.slow) for system in SYSTEMS if system != 'nice')])
+def test_gradients_reach_every_weight_and_training_helps(system, jit_compile):
     model = make(system, condition=CONDITIONS['label'], dequantization=UniformDequantization(4, logit=0.05))
     x, labels = some_events(model, 64), some_condition(model.condition, (64,))
     with tf.GradientTape() as tape:
@@ -107,7 +110,7 @@ def test_gradients_reach_every_weight_and_training_helps(system):
     for variable, gradient in zip(model.trainable_variables, tape.gradient(loss, [
             variable.value for variable in model.trainable_variables])):
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient) != 0), variable.path
-    model.compile(keras.optimizers.Adam(3e-3))
+    model.compile(keras.optimizers.Adam(3e-3), jit_compile=jit_compile)
     before = model.evaluate(x, labels, verbose=0, return_dict=True)['nll']
     model.fit(x, labels, epochs=8, batch_size=16, verbose=0)
     after = model.evaluate(x, labels, verbose=0, return_dict=True)
