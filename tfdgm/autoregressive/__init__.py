@@ -1,6 +1,7 @@
 """Exact density by the chain rule."""
 
 from tfdgm.autoregressive.baselines import FVSBN, Independent, MarkovChain
+from tfdgm.autoregressive.distribution import AutoregressiveDistribution
 from tfdgm.autoregressive.made import MADE
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.autoregressive.nade import NADE
@@ -12,5 +13,5 @@ from tfdgm.autoregressive.transformer import CausalTransformer
 from tfdgm.autoregressive.wavenet import WaveNet
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN', 'Independent', 'MarkovChain',
-    'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel', 'WaveNet']
+    'FVSBN', 'MADE', 'NADE', 'AutoregressiveDistribution', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN',
+    'Independent', 'MarkovChain', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel', 'WaveNet']
