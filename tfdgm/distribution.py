@@ -35,16 +35,7 @@ class ModelDistribution(tfd.Distribution):
 
     def __init__(self, model, condition=None, validate_args=False, allow_nan_stats=True, name=None):
         parameters = dict(locals())
-        checks.condition_given(model.condition, condition)
-        if condition is not None:
-            condition = condition.value if isinstance(condition, keras.Variable) else condition
-            if not tf.is_tensor(condition):
-                condition = checks.conditions(model.condition, condition)
-            elif tf.get_static_value(condition) is not None:
-                # The tensor itself is kept: there may be a tape that watches it.
-                checks.conditions(model.condition, tf.get_static_value(condition))
-            condition = tf.convert_to_tensor(condition)
-            checks.static_shape(condition, model.condition.shape, 'conditions')
+        condition = condition_tensor(model.condition, condition)
         name = name or type(model).__name__
         with tf.name_scope(name) as name:
             self._model = model
@@ -169,13 +160,41 @@ class ModelDistribution(tfd.Distribution):
         checks.sample_shape(sample_shape)
         return super().sample(sample_shape, seed, name, **kwargs)
 
+    def _contains(self, x):
+        """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""
+        return self._model.contains(x) | self._model.padding(x)
+
+    def _support(self):
+        """Those numbers, in words for people."""
+        return self._model.support()
+
     def _sample_control_dependencies(self, x):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)
         x = tf.reshape(tf.cast(x, tf.float32), (-1, *self._model.event_shape))
-        contained = tf.reshape(self._model.contains(x) | self._model.padding(x), [-1])
+        contained = tf.reshape(self._contains(x), [-1])
         x = tf.reshape(x, [-1])
         example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
-        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._model.support()}; one is'
+        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._support()}; one is'
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]
+
+
+def condition_tensor(condition, values):
+    """Values of a condition as a checked tensor; None if there is neither.
+
+    Raises:
+        ValueError: if they are missing, unexpected, of the wrong shape or not valid.
+    """
+    checks.condition_given(condition, values)
+    if values is None:
+        return None
+    values = values.value if isinstance(values, keras.Variable) else values
+    if not tf.is_tensor(values):
+        values = checks.conditions(condition, values)
+    elif tf.get_static_value(values) is not None:
+        # The tensor itself is kept: there may be a tape that watches it.
+        checks.conditions(condition, tf.get_static_value(values))
+    values = tf.convert_to_tensor(values)
+    checks.static_shape(values, condition.shape, 'conditions')
+    return values

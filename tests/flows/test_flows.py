@@ -103,7 +103,12 @@ def test_values_outside_the_levels_have_no_probability():
         model.distribution(validate_args=True).log_prob([[0., 1., 4.]])
     with pytest.raises(ValueError, match='outside the support'):
         model.fit(np.full([4, 3], 4.))
-    assert np.isnan(make('affine', 3).distribution().log_prob([[0., np.inf, 1.]]))
+    continuous = model.continuous_distribution(validate_args=True)
+    assert np.isfinite(continuous.log_prob([[0.5, 1.2, 3.9]]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match='to be a finite real number'):
+        continuous.log_prob([[0.5, np.inf, 3.9]])
+    for system in ('affine', 'nice'):
+        assert np.isnan(make(system, 3).distribution().log_prob([[0., np.inf, 1.]]))
 
 
 # Start and latents ---------------------------------------------------------------------------------------------------

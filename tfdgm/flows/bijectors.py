@@ -1,7 +1,7 @@
 """What flows are made of, as TFP bijectors that own no variables: `forward` goes from latents to events.
 
-TFP's own `RealNVP` evaluates its network once for the value and once for the log-determinant; XLA merges the two
-evaluations, but not their gradients. `OnePass` bijectors get both from one evaluation.
+TFP's own `RealNVP` evaluates its network once for the value and once more for the log-determinant, and each evaluation
+has a gradient. `OnePass` bijectors get both from one evaluation.
 """
 
 import contextlib

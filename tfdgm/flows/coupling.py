@@ -62,7 +62,7 @@ class CouplingFlow(FlowModel):
         for index, network in enumerate(self.networks):
             steps += self.before(index)
             steps.append(Coupling(
-                lambda kept, network=network: self.transform(network(kept, features, training=training)),
+                lambda kept, network=network: self.transform(network(kept, features)),
                 network.shape[0], keep_first=index % 2 == 0))
         return tfb.Chain(steps + self.after())
 

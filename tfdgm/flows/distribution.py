@@ -1,5 +1,6 @@
 """The distributions of flows: of real values, a `tfd.TransformedDistribution`; of whole numbers, one around it."""
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow.python.eager import record
@@ -70,6 +71,12 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     @property
     def _sampler(self):
         return self._model.sample_real
+
+    def _contains(self, x):
+        return abs(x) < np.inf
+
+    def _support(self):
+        return 'a finite real number'
 
     def _score(self, x, condition):
         if tf.executing_eagerly():

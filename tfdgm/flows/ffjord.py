@@ -87,7 +87,7 @@ class TimeNetwork(Network):
         self.activation = keras.activations.get(activation)
         self.built = True
 
-    def evaluate(self, x, features, training):
+    def evaluate(self, x, features):
         for index, (layer, gate, shift) in enumerate(self.layers):
             x = self.activation(x) if index else x
             x = layer(x) * ops.sigmoid(gate(features)) + shift(features)

@@ -62,13 +62,13 @@ class Glow(ImageFlow):
                     name=f'prior_{scale}'))
         self.built = True
 
-    def stack(self, scale, features, training):
+    def stack(self, scale, features):
         kept = self.scale_shape(scale)[2] // 2
         steps = range(scale * self.steps, (scale + 1) * self.steps)
         return [bijector for step in steps for bijector in (
             Invertible(self.norms[step], 3), Invertible(self.rotations[step], 3),
             Coupling(lambda first, network=self.networks[step]: bounded_affine(
-                network(first, features, training=training)), kept, event_ndims=3))]
+                network(first, features)), kept, event_ndims=3))]
 
-    def second(self, scale, first, features, training):
-        return bounded_affine(self.priors[scale](first, features, training=training))
+    def second(self, scale, first, features):
+        return bounded_affine(self.priors[scale](first, features))

@@ -149,15 +149,15 @@ class Network(keras.layers.Layer):
         super().__init__(**kwargs)
         self.shape = tuple(shape)
 
-    def evaluate(self, x, features, training):
+    def evaluate(self, x, features):
         """`[batch, *shape]` and `[batch, n]` or None -> `[batch, …]`."""
         raise NotImplementedError
 
-    def call(self, x, features=None, training=False):
+    def call(self, x, features=None):
         """`[…, *shape]`, and features whose leading shape broadcasts to it -> `[…, *result]`, float32."""
         x, features, outer = flattened(x, features, len(self.shape))
         features = None if features is None else ops.cast(features, self.compute_dtype)
-        result = ops.cast(self.evaluate(ops.cast(x, self.compute_dtype), features, training), 'float32')
+        result = ops.cast(self.evaluate(ops.cast(x, self.compute_dtype), features), 'float32')
         return tf.reshape(result, tf.concat([outer, result.shape[1:]], 0))
 
 
@@ -191,7 +191,7 @@ class DenseNetwork(Network):
         self.last = dense(widths[-1], outputs, 'last', policy, kernel_initializer='zeros')
         self.built = True
 
-    def evaluate(self, x, features, training):
+    def evaluate(self, x, features):
         for layer, condition in zip(self.hidden, self.conditions):
             x = layer(x)
             x = self.activation(x if condition is None else x + condition(features))
@@ -227,7 +227,7 @@ class ConvolutionNetwork(Network):
         self.last = convolution(3, filters, outputs, 'last', kernel_initializer='zeros')
         self.built = True
 
-    def evaluate(self, x, features, training):
+    def evaluate(self, x, features):
         x = self.first(x)
         for (wide, narrow), condition in zip(self.blocks, self.conditions):
             hidden = wide(ops.relu(x))

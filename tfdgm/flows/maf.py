@@ -24,13 +24,13 @@ class Autoregressive(OnePass):
     once, where TFP's `MaskedAutoregressiveFlow` makes one full pass for each number.
     """
 
-    def __init__(self, network, features, training, name='autoregressive'):
-        self._network, self._features, self._training = network, features, training
+    def __init__(self, network, features, name='autoregressive'):
+        self._network, self._features = network, features
         super().__init__(1, name)
 
     def inverse_and_log_det(self, x):
         flat, features, outer = flattened(x, self._features, 1)
-        parameters = self._network(flat, features, training=self._training)
+        parameters = self._network(flat, features)
         shift, log_scale = parameters[..., 0], bounded(parameters[..., 1])
         return (tf.reshape(flat * tf.exp(log_scale) + shift, tf.shape(x)),
                 tf.reshape(tf.reduce_sum(log_scale, axis=-1), outer))
@@ -58,14 +58,15 @@ class Autoregressive(OnePass):
 class MaskedFlow(FlowModel):
     """Base of the flows on masked networks: blocks of an ActNorm and an `Autoregressive`, in alternating order."""
 
-    def __init__(self, event_shape, *, blocks, hidden_units, activation, **kwargs):
-        super().__init__(event_shape, **kwargs)
+    def __init__(self, event_shape, *, dequantization=None, condition=None, blocks=5, hidden_units=(128, 128),
+                 activation='relu', seed=0, **kwargs):
+        super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
         name = type(self).__name__
         self.blocks = checks.whole(blocks, f'blocks of {name}')
         self.hidden_units = checks.wholes(hidden_units, f'hidden_units of {name}')
         self.activation = activation
         # The networks get a condition's features, whatever the condition.
-        features = None if self.condition is None else Vector(self.condition.num_features)
+        features = None if condition is None else Vector(condition.num_features)
         order = np.arange(self.num_sites)
         # In float32 under every policy: each way rounds elsewhere, and one must undo the other.
         self.networks = [
@@ -76,14 +77,14 @@ class MaskedFlow(FlowModel):
         self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}') for index in range(blocks)]
         self.built = True
 
-    def block(self, network, features, training) -> tfb.Bijector:
+    def block(self, network, features) -> tfb.Bijector:
         """The bijector of one network."""
         raise NotImplementedError
 
     def flow(self, features, training=False):
         steps = [tfb.Reshape(self.event_shape, (self.num_sites,))]
         for norm, network in zip(self.norms, self.networks):
-            steps += [Invertible(norm, 1), self.block(network, features, training)]
+            steps += [Invertible(norm, 1), self.block(network, features)]
         return tfb.Chain(steps)
 
 
@@ -113,13 +114,8 @@ class MAF(MaskedFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, blocks=5, hidden_units=(128, 128),
-                 activation='relu', seed=0, **kwargs):
-        super().__init__(event_shape, dequantization=dequantization, condition=condition, blocks=blocks,
-                         hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
-
-    def block(self, network, features, training):
-        return Autoregressive(network, features, training)
+    def block(self, network, features):
+        return Autoregressive(network, features)
 
 
 @register_keras_serializable('tfdgm')
@@ -147,10 +143,5 @@ class IAF(MaskedFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, blocks=5, hidden_units=(128, 128),
-                 activation='relu', seed=0, **kwargs):
-        super().__init__(event_shape, dequantization=dequantization, condition=condition, blocks=blocks,
-                         hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
-
-    def block(self, network, features, training):
-        return tfb.Invert(Autoregressive(network, features, training))
+    def block(self, network, features):
+        return tfb.Invert(Autoregressive(network, features))

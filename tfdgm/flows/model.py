@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 from keras import ops
 
 from tfdgm import checks, random
+from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
@@ -59,7 +60,7 @@ class FlowModel(GenerativeModel):
 
         Args:
             features: those of the condition, `[…, num_features]`, or None.
-            training: whether its networks are training.
+            training: whether it is for a training step; of FFJORD, whose estimate of a trace is only for that.
         """
         raise NotImplementedError
 
@@ -103,7 +104,7 @@ class FlowModel(GenerativeModel):
         Raises:
             ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
         """
-        return self._bijector(self.distribution_class(self, condition).condition)
+        return self._bijector(condition_tensor(self.condition, condition))
 
     def _bijector(self, condition, training=False):
         features = None
@@ -120,28 +121,27 @@ class FlowModel(GenerativeModel):
 
     @forgetting()
     def density(self, values, condition, training=False):
-        """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats."""
+        """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats; NaN of values that are not finite."""
+        finite = ops.isfinite(values)
+        values = ops.where(finite, values, 0.)
         bijector = self._bijector(condition, training)
         latents = bijector.inverse(values)
-        return ops.sum(self.base().log_prob(latents), axis=-1) + bijector.inverse_log_det_jacobian(
+        density = ops.sum(self.base().log_prob(latents), axis=-1) + bijector.inverse_log_det_jacobian(
             values, event_ndims=len(self.event_shape))
+        return ops.where(ops.all(ops.reshape(finite, (-1, self.num_sites)), axis=1), density, np.nan)
 
     def log_prob(self, x, condition=None, training=False):
         x = ops.cast(x, 'float32')
-        contained = self.contains(x)
-        valid = ops.all(ops.reshape(contained, (-1, self.num_sites)), axis=1)
-        x = ops.where(contained, x, 0.)
         if self.dequantization is None:
-            log_prob = self.density(x, condition, training)
-        elif training:
+            return self.density(x, condition, training)
+        x = ops.where(self.contains(x), x, np.nan)
+        if training:
             noise = random.uniforms(ops.shape(x), ops.cast(self._noise_seeds.next(), 'int32'))
-            log_prob = self.density(x + noise, condition, training)
-        else:
-            draws = self.dequantization.draws
-            log_probs = tf.map_fn(lambda draw: self.density(self.dequantization.spread(x, draw), condition),
-                                  tf.range(draws), fn_output_signature=tf.float32)
-            log_prob = ops.logsumexp(log_probs, axis=0) - np.log(draws)
-        return ops.where(valid, log_prob, np.nan)
+            return self.density(x + noise, condition, training)
+        draws = self.dequantization.draws
+        log_probs = tf.map_fn(lambda draw: self.density(self.dequantization.spread(x, draw), condition),
+                              tf.range(draws), fn_output_signature=tf.float32)
+        return ops.logsumexp(log_probs, axis=0) - np.log(draws)
 
     def sample(self, batch_size, condition, seed, temperature=1.):
         """Draws events, as `GenerativeModel.sample`, from latents that are multiplied by `temperature`."""

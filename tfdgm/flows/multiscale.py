@@ -43,26 +43,26 @@ class ImageFlow(FlowModel):
         height, width, channels = self.event_shape
         return height // 2 ** (scale + 1), width // 2 ** (scale + 1), channels * 2 ** (scale + 2)
 
-    def stack(self, scale, features, training) -> list:
+    def stack(self, scale, features) -> list:
         """The bijectors of one scale, on images of `scale_shape(scale)`; the one next to the events comes first."""
         raise NotImplementedError
 
-    def second(self, scale, first, features, training) -> tfb.Bijector:
+    def second(self, scale, first, features) -> tfb.Bijector:
         """The bijector of the half of the channels that become latents after a scale, given the other half."""
         return tfb.Identity()
 
     def flow(self, features, training=False):
-        return self._flow(0, self.event_shape, features, training)
+        return self._flow(0, self.event_shape, features)
 
-    def _flow(self, scale, shape, features, training):
+    def _flow(self, scale, shape, features):
         """The bijector from a vector to images of a shape, from one scale on."""
         height, width, channels = after = self.scale_shape(scale)
-        steps = [squeezed(shape, self.checkerboard), *self.stack(scale, features, training)]
+        steps = [squeezed(shape, self.checkerboard), *self.stack(scale, features)]
         if scale == self.scales - 1:
             steps.append(tfb.Reshape(after, (height * width * channels,)))
         else:
             kept = channels // 2
-            inner = self._flow(scale + 1, (height, width, kept), features, training)
+            inner = self._flow(scale + 1, (height, width, kept), features)
             steps.append(Join(
-                inner, lambda first: self.second(scale, first, features, training), after, kept))
+                inner, lambda first: self.second(scale, first, features), after, kept))
         return tfb.Chain(steps)

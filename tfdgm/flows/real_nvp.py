@@ -60,7 +60,7 @@ class RealNVP(ImageFlow):
                     name=f'network_{scale}_{index}'))
         self.built = True
 
-    def stack(self, scale, features, training):
+    def stack(self, scale, features):
         channels, count = self.scale_shape(scale)[2], 2 * self.couplings
         steps = []
         for index in range(count):
@@ -70,7 +70,7 @@ class RealNVP(ImageFlow):
                 steps.append(permutation(order))
             place = scale * count + index
             steps += [Coupling(lambda kept, network=self.networks[place]: bounded_affine(
-                          network(kept, features, training=training)),
+                          network(kept, features)),
                           channels // 2, keep_first=index % 2 == 0, event_ndims=3),
                       Invertible(self.norms[place], 3)]
         return steps
