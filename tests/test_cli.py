@@ -108,6 +108,13 @@ def vector(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def flow(tmp_path_factory):
+    model = tfdgm.AffineCouplingFlow((8, 8, 1), dequantization=tfdgm.flows.UniformDequantization(17), couplings=2,
+                                     hidden_units=(4,))
+    return random_folder(tmp_path_factory.mktemp('flow'), model, {'name': 'digits'})
+
+
+@pytest.fixture(scope='module')
 def speaking(tmp_path_factory):
     model = tfdgm.WaveNet(900, output=tfdgm.outputs.Categorical(256), condition=Labels((10, 6)), variable_length=True,
                           filters=4, dilations=(1, 2), stacks=1)
@@ -174,6 +181,23 @@ def test_a_wav_file_holds_the_samples_with_pauses_between_them(speaking):
     pause = np.zeros(2000)
     wanted = np.concatenate([sound.decode(samples[0, :700]), pause, sound.decode(samples[1, :700])])
     np.testing.assert_allclose(sound.read('said.wav', 8000), wanted, atol=1e-4)
+
+
+def test_temperature_cools_the_latents_of_a_flow(flow):
+    succeed('sample', flow, '-n', 4, '--temperature', 0.5, '-o', 'cool.npy')
+    dist = pretrained.load(flow).distribution()
+    np.testing.assert_array_equal(np.load('cool.npy'), dist.sample(4, seed=0, temperature=0.5))
+    assert (np.load('cool.npy') != dist.sample(4, seed=0).numpy()).any()
+
+
+def test_a_card_of_a_flow_of_images_shows_the_ways_between_pairs_of_them(flow):
+    cards.write(flow, pretrained.load(flow), pretrained.read_config(flow))
+    assert '![interpolations](interpolations.png)' in (flow / pretrained.CARD).read_text()
+    picture = matplotlib.image.imread(flow / pretrained.INTERPOLATIONS)
+    first = data.as_arrays(data.load('digits', 'test'))[0]
+    zoomed = np.kron(first[..., 0], np.ones([7, 7])) / 16
+    # Each way begins with the image itself, inside of a line.
+    np.testing.assert_allclose(picture[1:57, 1:57, 0], zoomed, atol=0.01)
 
 
 def test_a_card_of_sound_has_spectrograms_and_sounds(speaking):
@@ -402,6 +426,9 @@ def files(elsewhere, digits):
     ('sample LABELLED -o grid.png --label 99999999999999999999', '--label takes a class'),
     ('sample LABELLED -o grid.png --label 3,4', '--label 3,4 is no condition of this model: it takes whole numbers'),
     ('sample LABELLED -o grid.png --label three', '--label takes a class, or several as in 7,0; got three.'),
+    ('sample TRAINED -o grid.png --temperature 0.5', 'Independent takes no --temperature.'),
+    ('sample FLOW -o grid.png --temperature 0', 'temperature must be a finite number above 0'),
+    ('sample FLOW -o grid.png --length 3', 'AffineCouplingFlow takes no --length.'),
     ('sample TRAINED -o grid.png --length 3', 'All events of this Independent have the shape (8, 8, 1)'),
     ('sample TRAINED -o digit.wav', 'digit.wav is for sound, and this model was trained on digits.'),
     ('sample SOUND -o digit.wav', 'This model is conditional'),
@@ -450,9 +477,9 @@ def files(elsewhere, digits):
     ('train shape.json -o text.npy', 'text.npy is a file; name a folder with -o.'),
     ('train unknown_key.json -o mine', 'mine/config.json is another recipe than unknown_key.json'),
 ])
-def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, speaking, files, line, message):
+def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, flow, speaking, files, line, message):
     before = sorted(os.listdir())
-    folders = {'TRAINED': trained, 'LABELLED': labelled, 'VECTOR': vector, 'SOUND': speaking}
+    folders = {'TRAINED': trained, 'LABELLED': labelled, 'VECTOR': vector, 'FLOW': flow, 'SOUND': speaking}
     result = run(*(folders.get(word, word) for word in line.split()))
     assert result.status == 1
     assert message in result.err

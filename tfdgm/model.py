@@ -245,11 +245,12 @@ class GenerativeModel(keras.Model):
                 if a condition is missing or unexpected. This happens before the first step.
         """
         arguments = self._checked(super().fit, x, y, *args, **kwargs)
-        self.prepare(arguments['x'], arguments.get('y'))
+        arguments['x'] = self.prepare(arguments['x'], arguments.get('y'))
         return super().fit(**arguments)
 
     def prepare(self, x, y):
-        """Looks at data before the first training step; for systems whose weights start from them."""
+        """Looks at data before the first training step, and returns `x`; for systems whose weights start from them."""
+        return x
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`: with `return_dict=True`, {'loss', 'nll', 'bits_per_dim'}. Checks as `fit` does."""

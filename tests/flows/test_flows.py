@@ -143,6 +143,23 @@ def test_act_norm_starts_from_the_first_events_once(system, rng, tmp_path):
             np.testing.assert_array_equal(old, new)
 
 
+def test_act_norm_takes_nothing_from_a_generator(rng):
+    def batches():
+        for _ in range(3):
+            seen.append(rng.normal(5, 3, size=(8, 3)).astype('float32'))
+            yield seen[-1],
+
+    seen, steps = [], []
+    model = make('affine', 3, random_weights=False)
+    model.compile(keras.optimizers.SGD(0.), jit_compile=False)
+    model.fit(batches(), verbose=0, callbacks=[keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(batch))])
+    assert len(steps) == len(seen) == 3
+    np.testing.assert_allclose(np.mean(model.norms[0](seen[0][:, [0, 2, 1]])[0], 0), 0, atol=1e-3)
+    with pytest.raises(ValueError, match='at least one batch of events'):
+        make('affine', 3, random_weights=False).prepare(iter([]), None)
+
+
 def test_interpolation_goes_from_one_event_to_the_other():
     model = make('affine', (2, 2, 1), condition=Label(2), dequantization=UniformDequantization(5))
     x = some_events(model, 4)

@@ -1,5 +1,7 @@
 """FlowModel: exact density by change of variables, p(x) = p(z) |det dz/dx| for z = f(x)."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -238,21 +240,36 @@ class FlowModel(GenerativeModel):
         """Lets the layers that start from data see the first events, once; `fit` and `train_on_batch` call it."""
         waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and not layer.has_started()]
         if not waiting:
-            return
+            return x
+        events = x
         if checks.is_dataset(x):
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(x)))
-        x = x['events'] if isinstance(x, dict) else x
-        x = tf.cast(x[:EVENTS_TO_START], tf.float32)
+            batch, x = first_batch(x)
+            events, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        events = events['events'] if isinstance(events, dict) else events
+        events = tf.cast(events[:EVENTS_TO_START], tf.float32)
         y = None if y is None else tf.convert_to_tensor(y[:EVENTS_TO_START])
         for layer in waiting:
             layer.watching = True
         try:
-            self.encode_batch(x, y)
+            self.encode_batch(events, y)
         finally:
             for layer in waiting:
                 layer.watching = False
+        return x
 
     def train_on_batch(self, x, y=None, *args, **kwargs):
         """`keras.Model.train_on_batch`."""
         self.prepare(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
+
+
+def first_batch(batches):
+    """The first batch of a pipeline, and the whole pipeline: a generator can be read but once."""
+    iterator = iter(batches)
+    try:
+        first = next(iterator)
+    except StopIteration:
+        raise ValueError('Expected at least one batch of events; the pipeline has none.') from None
+    if iterator is batches:
+        batches = (batch for batch in itertools.chain([first], iterator))
+    return first, batches
