@@ -1,6 +1,19 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
-from tfdgm import conditions, data, evaluate, flows, outputs, pictures, pretrained, random, sound, tables, training
+from tfdgm import (
+    conditions,
+    data,
+    evaluate,
+    flows,
+    outputs,
+    pictures,
+    planes,
+    pretrained,
+    random,
+    sound,
+    tables,
+    training,
+)
 from tfdgm.autoregressive import (
     FVSBN,
     MADE,
@@ -26,5 +39,5 @@ __all__ = [
     'FFJORD', 'FVSBN', 'IAF', 'MADE', 'MAF', 'NADE', 'NICE', 'AffineCouplingFlow', 'AutoregressiveModel',
     'CausalTransformer', 'FlowModel', 'GatedPixelCNN', 'GenerativeModel', 'Glow', 'Independent', 'MarkovChain',
     'ModelDistribution', 'NeuralSplineFlow', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel',
-    'WaveNet', 'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'pretrained', 'random', 'sound',
-    'tables', 'training']
+    'WaveNet', 'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random',
+    'sound', 'tables', 'training']

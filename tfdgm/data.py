@@ -1,8 +1,8 @@
 """Named datasets as `tf.data` pipelines of events in the library's common space.
 
 An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data, real numbers for
-tables; NaN fills up sounds that are shorter than others. `digits` comes with scikit-learn and needs nothing; a name
-that ends in .csv is a file; every other name is one of TensorFlow Datasets.
+tables; NaN fills up sounds that are shorter than others. `digits` comes with scikit-learn and needs nothing, nor do
+the densities of `tfdgm.planes`; a name that ends in .csv is a file; every other name is one of TensorFlow Datasets.
 """
 
 import difflib
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import checks, random, sound, tables
+from tfdgm import checks, planes, random, sound, tables
 
 BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
 SPLITS = tables.SPLITS
@@ -39,8 +39,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     Args:
         name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
             Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows; or the path
-            of a CSV file, as `tfdgm.tables.read` takes it. The rows of a table are shuffled once, and 10 % of them each
-            are for validation and for the test. Or 'spoken_digit', sound: see below.
+            of a CSV file, as `tfdgm.tables.read` takes it; or 50,000 points of 'moons', 'eight_gaussians', 'pinwheel'
+            or 'checkerboard', see `tfdgm.planes`. The rows of a table are shuffled once, and 10 % of them each are for
+            validation and for the test. Or 'spoken_digit', sound: see below.
         split: 'train', 'validation' or 'test'; of images, any expression that TensorFlow Datasets understands. A set
             without a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
@@ -144,6 +145,9 @@ def _table(name, columns):
     """
     if name == 'digits':
         return None
+    if name in planes.PLANES:
+        names = ['x', 'y']
+        return planes.PLANES[name](planes.POINTS)[:, tables.places(columns, names, name)], names
     if name.endswith('.csv'):
         values, names = tables.read_with_names(name, columns)
         tables.check_density(values, name)
@@ -210,7 +214,7 @@ def _builder(tfds, name):
     try:
         builder = tfds.builder(name)
     except tfds.core.DatasetNotFoundError as error:
-        known = ['digits', *tfds.list_builders()]
+        known = ['digits', *planes.PLANES, *tfds.list_builders()]
         close = difflib.get_close_matches(name, known, n=3)
         hint = f' Did you mean {" or ".join(close)}?' if close else ''
         raise ValueError(
