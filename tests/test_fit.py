@@ -182,6 +182,7 @@ def test_a_saved_model_needs_only_the_import(tmp_path):
     run(code)
 
 
+@pytest.mark.slow
 def test_mirrored_strategy_trains_as_one_device_does():
     run("""
         import keras, numpy as np, tensorflow as tf, tfdgm

@@ -2,13 +2,22 @@
 
 import shutil
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+import tfdgm
 import zoo
 from tfdgm import data, pretrained
 from tfdgm.evaluate import held_out
 
+
+def system(name):
+    return getattr(tfdgm, pretrained.read_config(zoo.folder(name))['model']['class_name'].removeprefix('tfdgm>'))
+
+
 WITH_WEIGHTS = [name for name in zoo.names() if (zoo.folder(name) / pretrained.WEIGHTS).exists()]
+FLOWS = [name for name in WITH_WEIGHTS if issubclass(system(name), tfdgm.FlowModel)]
 DIGITS = [name for name in WITH_WEIGHTS if name.endswith('_digits')]
 
 
@@ -53,6 +62,19 @@ def test_an_entry_reaches_its_recorded_likelihood(name):
     expected.setdefault('validation', config['record']['validation_nll'])
     for split, nll in expected.items():
         assert held_out(model, data.load(split=split, **config['dataset']))['nll'] == pytest.approx(nll, abs=0.01)
+
+
+@pytest.mark.parametrize('name', FLOWS)
+def test_a_trained_flow_can_be_undone_on_data_and_on_samples_also_unlikely_ones(name):
+    model, dataset = zoo.load(name), pretrained.read_config(zoo.folder(name))['dataset']
+    x = data.as_arrays(data.load(split='test', **dataset).take(100))
+    np.testing.assert_array_equal(model.decode(model.encode(x)), x)
+    bijector, dist = model.bijector(), model.continuous_distribution()
+    for temperature in (1., 1.5):
+        samples = dist.sample(100, seed=0, temperature=temperature)
+        assert np.isfinite(samples).all() and np.isfinite(dist.log_prob(samples)).all()
+        again = bijector.forward(tf.identity(bijector.inverse(tf.identity(samples))))
+        np.testing.assert_allclose(again, samples, atol=1e-4 * np.abs(samples).max())
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)

@@ -4,6 +4,11 @@ import pytest
 
 from tests.autoregressive.systems import DEEP_SYSTEMS
 
+# What shared machinery gives to all systems alike, and takes long to compile: one of images and one of sequences do.
+SHARED = {'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
+          'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape'}
+REPRESENTATIVE = 'pixel_cnn', 'wavenet'
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
@@ -13,6 +18,6 @@ def pytest_collection_modifyitems(items):
         system = getattr(item, 'callspec', None) and item.callspec.params.get('system')
         if system in DEEP_SYSTEMS:
             test = item.path, item.originalname, system
-            if test in seen:
+            if test in seen or (item.originalname in SHARED and system not in REPRESENTATIVE):
                 item.add_marker(pytest.mark.slow)
             seen.add(test)
