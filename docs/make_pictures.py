@@ -18,27 +18,26 @@ from tfdgm import pretrained
 IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
     'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
-    'RecurrentModel', 'WaveNet', 'CausalTransformer')
+    'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD')
 
 
-def digits_models() -> dict:
-    """The unconditional models of `digits` that have weights, simplest first, as in autoregressive.md."""
-    names = [name for name in zoo.names()
-             if name.endswith('_digits') and (zoo.folder(name) / pretrained.WEIGHTS).exists()]
-    models = {name: zoo.load(name) for name in names}
+def digits_models(**options) -> dict:
+    """The unconditional models of `digits`, opened with these options, simplest first, as in the families' pages."""
+    dataset = {'name': 'digits', **options}
+    names = [name for name in zoo.names() if pretrained.read_config(zoo.folder(name))['dataset'] == dataset]
+    models = {name: zoo.load(name) for name in names if (zoo.folder(name) / pretrained.WEIGHTS).exists()}
 
     def place(name):
         system = type(models[name]).__name__
         return FAMILY_ORDER.index(system) if system in FAMILY_ORDER else len(FAMILY_ORDER)
 
-    return {name: models[name] for name in sorted(names, key=place) if models[name].condition is None}
+    return {name: models[name] for name in sorted(models, key=place) if models[name].condition is None}
 
 
-def digits_samples(path):
+def digits_samples(path, **options):
     """25 real digits, and beside them 25 samples of each model."""
-    real = tfdgm.data.load('digits', 'test', binarization='threshold').take(25)
-    panels = {'real digits': tfdgm.data.as_arrays(real)}
-    for name, model in digits_models().items():
+    panels = {'real digits': tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', **options).take(25))}
+    for name, model in digits_models(**options).items():
         panels[name] = model.distribution().sample(25, seed=0)
     columns = 3
     rows = -(-len(panels) // columns)
@@ -51,9 +50,8 @@ def digits_samples(path):
     figure.savefig(path, dpi=90)
 
 
-def binarized_mnist_samples(path):
-    """100 samples of each model of binarized MNIST, side by side."""
-    names = [name for name in zoo.names() if name.endswith('_binarized_mnist')]
+def samples_of(names, path):
+    """100 samples of each model, side by side."""
     columns = 3
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
@@ -109,8 +107,11 @@ def wines(path):
 
 if __name__ == '__main__':
     IMAGES.mkdir(exist_ok=True)
-    digits_samples(IMAGES / 'digits_samples.png')
-    binarized_mnist_samples(IMAGES / 'binarized_mnist_samples.png')
+    digits_samples(IMAGES / 'digits_samples.png', binarization='threshold')
+    digits_samples(IMAGES / 'grey_digits_samples.png')
+    samples_of([name for name in zoo.names() if name.endswith('_binarized_mnist')],
+               IMAGES / 'binarized_mnist_samples.png')
+    samples_of(['nice_mnist', 'realnvp_mnist', 'glow_mnist'], IMAGES / 'mnist_flows_samples.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')

@@ -107,6 +107,17 @@ def test_the_grey_value_is_the_probability_of_a_one(epochs, binarization):
 
 # Bad input ------------------------------------------------------------------------------------------------------------
 
+def test_squares_of_pixels_become_their_mean():
+    full, labels = arrays(labels=True)
+    small, same_labels = arrays(labels=True, size=4)
+    np.testing.assert_array_equal(same_labels, labels)
+    assert small.shape == (300, 4, 4, 1)
+    np.testing.assert_array_equal(small[:, 1, 2, 0], np.round(full[:, 2:4, 4:6, 0].mean((1, 2))))
+    np.testing.assert_array_equal(arrays(size=8), full[:300])
+    np.testing.assert_array_equal(arrays(size=4, levels=4), small * 4 // 17)
+    assert set(np.unique(arrays(size=4, binarization='threshold'))) == {0, 1}
+
+
 def test_fewer_levels_are_runs_of_the_own_ones():
     full, labels = arrays(labels=True)
     coarse, same_labels = arrays(labels=True, levels=4)
@@ -119,6 +130,9 @@ def test_fewer_levels_are_runs_of_the_own_ones():
 @pytest.mark.parametrize('options, message', [
     ({'levels': 18}, 'levels of digits can be at most its own 17, got 18'),
     ({'levels': 1}, 'levels of digits must be a whole number of at least 2, got 1'),
+    ({'size': 3}, 'size of digits should divide the sides of its images, and these are 8x8; got 3.'),
+    ({'size': 16}, 'these are 8x8; got 16.'),
+    ({'size': 0}, 'size of digits must be a whole number of at least 1, got 0'),
     ({'levels': 4, 'binarization': 'fixed'}, "Either levels or a binarization, got 4 and 'fixed'"),
 ])
 def test_levels_that_cannot_be(options, message):
@@ -200,10 +214,10 @@ def test_a_split_may_be_an_expression(dataset):
 @pytest.mark.parametrize('name, options, message', [
     ('usps', {'split': 'tset'}, "usps has the splits train, test; got 'tset'"),
     ('binarized_mnist', {'labels': True}, 'binarized_mnist has no labels: its features are image'),
-    ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels and no binarization'),
+    ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels, no size and no binarization'),
     ('wine_red', {'split': 'all'}, "wine_red has the splits train, validation, test; got 'all'"),
     ('wine_red', {'columns': ['ph']}, "wine_red has no column 'ph'. Its columns are alcohol, chlorides"),
-    ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization and no columns'),
+    ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization, no size'),
     ('spoken_digit', {'split': 'train[:5]'}, 'spoken_digit has the splits train, validation, test'),
     ('spoken_digit', {'length': 0}, 'length of spoken_digit must be a whole number of at least 1'),
     ('mnist', {'length': 5}, 'mnist is no sound: it takes no length, got 5'),

@@ -96,7 +96,7 @@ def test_a_file_that_is_not_there_or_is_no_text():
 @pytest.mark.parametrize('options', [{'labels': True}, {'levels': 4}, {'binarization': 'threshold'}])
 def test_a_table_takes_no_options_of_images(options):
     write(lines())
-    with pytest.raises(ValueError, match=r'table\.csv is a table: it takes no labels, no levels and no binarization'):
+    with pytest.raises(ValueError, match=r'table\.csv is a table: it takes no labels, no levels, no size'):
         data.load('table.csv', **options)
 
 

@@ -85,6 +85,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     dataset, record = config['dataset'], config.get('record')
     about_data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
     about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
+    about_data += f', {dataset["size"]}x{dataset["size"]} pixels' if dataset.get('size') else ''
     if dataset['name'] in data.SAMPLE_RATES:
         about_data += f', {data.SAMPLE_RATES[dataset["name"]]:,} samples a second after μ-law companding'
     if files.columns_of(config):

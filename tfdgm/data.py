@@ -33,7 +33,7 @@ class DatasetUnavailableError(RuntimeError):
 
 
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
-         labels: bool = False, columns=None, length: int | None = None, seed: int = 0):
+         size: int | None = None, labels: bool = False, columns=None, length: int | None = None, seed: int = 0):
     """Opens a dataset as single events.
 
     Args:
@@ -47,6 +47,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
+        size: how many pixels the sides of square images keep, a divisor of their own number: squares of pixels become
+            their mean, rounded.
         labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
         length: of sound, how many samples an event has; what is longer is cut off.
         columns: of a table, which to keep, by name or by number from 0; None for all.
@@ -61,8 +63,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         A `tf.data.Dataset` of float32 events, or of pairs with int32 labels.
 
     Raises:
-        ValueError: if the name, the split or the binarization is unknown, the set has no labels, or not so many levels
-            or both levels and a binarization are asked for; or a table holds what is no number.
+        ValueError: if the name, the split or the binarization is unknown, the set has no labels, not so many levels or
+            no images of a multiple of the size, or both levels and a binarization are asked for; or a table holds what
+            is no number.
         FileNotFoundError: if there is no such CSV file.
         DatasetUnavailableError: if the set is neither prepared nor downloadable.
 
@@ -76,15 +79,15 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     if levels is not None and binarization is not None:
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
     if name == 'spoken_digit':
-        if binarization is not None or columns is not None:
-            raise ValueError(f'{name} is sound: it takes no binarization and no columns.')
+        if binarization is not None or columns is not None or size is not None:
+            raise ValueError(f'{name} is sound: it takes no binarization, no size and no columns.')
         return _spoken_digit(split, labels, SOUND_LEVELS if levels is None else levels, length)
     if length is not None:
         raise ValueError(f'{name} is no sound: it takes no length, got {length!r}.')
     table = _table(name, columns)
     if table is not None:
-        if labels or levels is not None or binarization is not None:
-            raise ValueError(f'{name} is a table: it takes no labels, no levels and no binarization.')
+        if labels or levels is not None or binarization is not None or size is not None:
+            raise ValueError(f'{name} is a table: it takes no labels, no levels, no size and no binarization.')
         values, _ = table
         return tf.data.Dataset.from_tensor_slices(tables.split_of(values, split, name))
     if columns is not None:
@@ -92,6 +95,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     dataset, own_levels = _digits(split) if name == 'digits' else _from_tfds(name, split, labels)
     if not labels:
         dataset = dataset.map(lambda image, label: image, tf.data.AUTOTUNE)
+    if size is not None:
+        dataset = _smaller(dataset, own_levels, size, name)
     if levels is not None:
         if checks.whole(levels, f'levels of {name}', 2) > own_levels:
             raise ValueError(f'levels of {name} can be at most its own {own_levels}, got {levels}.')
@@ -245,6 +250,25 @@ def _tfds_split(name, split, available):
     total = available['train'].num_examples
     kept = total - VALIDATION_EXAMPLES.get(name, round(total * VALIDATION_SHARE))
     return f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
+
+
+def _smaller(dataset, levels, size, name):
+    """Images whose sides have `size` pixels, each the rounded mean of a square of their own."""
+    image, *_ = dataset.element_spec if isinstance(dataset.element_spec, tuple) else (dataset.element_spec,)
+    height, width, channels = image.shape
+    checks.whole(size, f'size of {name}')
+    if width is None or height != width or width % size:
+        raise ValueError(f'size of {name} should divide the sides of its images, and these are {height}x{width}; got '
+                         f'{size}.')
+    if levels == 2:
+        raise ValueError(f'The images of {name} are binary: squares of pixels have no mean that is; leave out size.')
+    square = width // size
+
+    def mean(image):
+        squares = tf.reshape(image, (size, square, size, square, channels))
+        return tf.round(tf.reduce_mean(squares, axis=(1, 3)))
+
+    return dataset.map(lambda image, *label: (mean(image), *label) if label else mean(image), tf.data.AUTOTUNE)
 
 
 def _coarser(example, own_levels, levels):

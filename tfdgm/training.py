@@ -22,7 +22,7 @@ from tfdgm import checks, data, pretrained
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
-DATASET = 'name', 'binarization', 'levels', 'labels', 'columns', 'length', 'seed'
+DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length', 'seed'
 
 
 def train(folder, verbose='auto', epochs: int | None = None):

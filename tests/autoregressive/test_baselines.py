@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_probability as tfp
 from sklearn.linear_model import LogisticRegression
 
@@ -66,7 +67,7 @@ def test_fvsbn_is_a_chain_of_logistic_regressions(rng):
     x = images.reshape(-1, 6)
     model = tfdgm.FVSBN(6)
     model.compile(keras.optimizers.Adam(0.05))
-    model.fit(x, epochs=200, batch_size=len(x), verbose=0)
+    model.fit(tf.data.Dataset.from_tensors(x).repeat(200), verbose=0)
     parameters = np.asarray(model.parameters(x))[..., 0]
     for site in range(1, 6):
         regression = LogisticRegression(C=np.inf, max_iter=1000).fit(x[:, :site], x[:, site])

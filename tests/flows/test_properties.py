@@ -15,8 +15,8 @@ tfd = tfp.distributions
 every_system = pytest.mark.parametrize('system', SYSTEMS)
 every_vector_system = pytest.mark.parametrize('system', VECTOR_SYSTEMS)
 systems_and_conditions = pytest.mark.parametrize('system, condition', [
-    *((system, 'unconditional') for system in SYSTEMS), *((system, 'label') for system in SYSTEMS),
-    ('affine', 'vector'), ('glow', 'vector')])
+    *((system, 'label') for system in SYSTEMS), ('affine', 'unconditional'), ('glow', 'vector'),
+    *(pytest.param(system, 'unconditional', marks=pytest.mark.slow) for system in SYSTEMS if system != 'affine')])
 
 
 def bound(tensor):
@@ -111,11 +111,9 @@ def test_gradients_reach_every_weight_and_training_helps(system, jit_compile):
             variable.value for variable in model.trainable_variables])):
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient) != 0), variable.path
     model.compile(keras.optimizers.Adam(3e-3), jit_compile=jit_compile)
-    before = model.evaluate(x, labels, verbose=0, return_dict=True)['nll']
-    model.fit(x, labels, epochs=8, batch_size=16, verbose=0)
-    after = model.evaluate(x, labels, verbose=0, return_dict=True)
-    assert after['nll'] < before
-    assert after['bits_per_dim'] == pytest.approx(after['nll'] / model.num_sites / np.log(2), rel=1e-4)
+    history = model.fit(x, labels, epochs=8, batch_size=16, verbose=0).history
+    assert history['nll'][-1] < history['nll'][0]
+    assert history['bits_per_dim'][-1] == pytest.approx(history['nll'][-1] / model.num_sites / np.log(2), rel=1e-4)
 
 
 @every_system
