@@ -4,8 +4,9 @@
 
 The first two tables say how many images a second each flow trains on, scores and samples, compiled by XLA, and how many
 times as many these are as with TensorFlow's own kernels; `sample / score` is the ratio of their times under XLA. Images
-have 256 levels, and a batch has 64 of them, 8 where FFJORD takes the exact trace. The third table has the zoo's
-`ffjord_digits`, scored by solvers of several precisions on 50 test digits.
+have 256 levels, and a batch has 64 of them, 8 where FFJORD takes the exact trace. FFJORD, which
+always scores and samples by an adaptive solver, does so without XLA. The third table has the zoo's `ffjord_digits`,
+scored by solvers of several precisions on 50 test digits.
 """
 
 import argparse
@@ -55,7 +56,6 @@ def throughputs(system, shape, repeats):
         (len(batch), *(functools.partial(one.train_on_batch, batch) for one in (model, plain))),
         (len(scored), *(functools.partial(one.run, one.log_prob, scored, None) for one in (model, plain))),
         (64, *(functools.partial(one.run, one.sample, 64, None, seed) for one in (model, plain))))
-    # MAF samples, and IAF scores, one number after the other.
     return [[count / time for time in seconds(*(lambda work=work: np.asarray(work()) for work in pair),
                                               repeats=repeats)]
             for count, *pair in works]
@@ -75,7 +75,7 @@ def solvers_table(repeats):
         return solve
 
     def scored(solve):
-        model._solve = lambda: solve
+        model._solve = lambda training: solve
         return tf.function(lambda: model.log_prob(tf.constant(digits)))
 
     def adaptive(tolerance):
@@ -89,7 +89,7 @@ def solvers_table(repeats):
         rows.append((f'Runge-Kutta, {steps} steps', 4 * steps, scored(runge_kutta(steps))))
     for tolerance in (1e-3, 1e-5):
         # Evaluations are counted outside the function whose time is measured.
-        model._solve = lambda tolerance=tolerance: counted(adaptive(tolerance))
+        model._solve = lambda training, tolerance=tolerance: counted(adaptive(tolerance))
         model.log_prob(tf.constant(digits))
         rows.append((f'Dormand-Prince, tolerance {tolerance:g}', int(evaluations[-1]),
                      scored(adaptive(tolerance).solve)))
