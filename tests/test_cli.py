@@ -488,6 +488,20 @@ def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector
     assert json.loads(pathlib.Path('mine', pretrained.CONFIG).read_text())['about'] == 'Mine.'
 
 
+def test_a_table_that_is_constant_in_the_training_rows_leaves_no_folder(elsewhere):
+    values = np.random.default_rng(0).normal(size=(60, 2)).round(3)
+    values[:, 1] = 0
+    values[np.random.RandomState(0).permutation(60)[-1], 1] = 1  # A row of the test split.
+    pathlib.Path('rows.csv').write_text('a,b\n' + '\n'.join(f'{a},{b}' for a, b in values))
+    output = {'class_name': 'tfdgm>MixtureOfGaussians', 'config': {'components': 2}}
+    pathlib.Path('recipe.json').write_text(json.dumps({
+        'model': {'class_name': 'tfdgm>NADE', 'config': {'event_shape': [2], 'output': output}},
+        'dataset': {'name': 'rows.csv'}, 'training': {'epochs': 1}}))
+    result = run('train', 'recipe.json', '-o', 'new')
+    assert result.status == 1 and 'The values at site (1,) are the same in all 48 events' in result.err
+    assert not pathlib.Path('new').exists()
+
+
 def test_a_corrected_recipe_takes_the_place_of_a_refused_one(elsewhere):
     for key in ('epoch', 'patient'):
         write(elsewhere / 'recipe.json', training={key: 3})

@@ -33,9 +33,20 @@ def test_an_error_of_rounding_is_relative_to_the_wave():
     assert np.all(error <= 1.02 * (abs(waveform) + 1 / 255) * np.log(256) / 255)
 
 
-def test_what_is_too_loud_is_cut_off_and_what_is_missing_is_silent():
-    np.testing.assert_array_equal(sound.encode([-3, 3]), [0, 255])
+def test_what_is_missing_is_silent():
     assert sound.decode([np.nan]) == 0
+
+
+@pytest.mark.parametrize('waveform', [[-3, 3], [np.nan], [np.inf], [1j], ['a'], np.array([1000, -1000], 'int16')])
+def test_what_is_no_waveform_has_no_levels(waveform):
+    with pytest.raises(ValueError, match='Expected a waveform, real numbers from -1 to 1'):
+        sound.encode(waveform)
+
+
+@pytest.mark.parametrize('values', [[255], [16], [-1], [0.5], [np.inf], ['a']])
+def test_what_is_no_level_is_no_sound(values):
+    with pytest.raises(ValueError, match='Expected whole numbers from 0 to 15, levels of sound'):
+        sound.decode(values, levels=16)
 
 
 def test_a_file_comes_back(tmp_path):
@@ -49,7 +60,7 @@ def test_a_file_comes_back(tmp_path):
 
 
 def test_the_loudest_numbers_do_not_wrap_around(tmp_path):
-    sound.write(tmp_path / 'loud.wav', np.array([1, -1, 2, -2]), 8000)
+    sound.write(tmp_path / 'loud.wav', np.array([1, -1, 1., -1.]), 8000)
     np.testing.assert_allclose(sound.read(tmp_path / 'loud.wav', 8000), [1, -1, 1, -1], atol=1 / 2**14)
 
 
@@ -88,7 +99,9 @@ def test_damaged_files_are_refused(tmp_path, damage, message):
         sound.read(tmp_path / 'a.wav', 8000)
 
 
-@pytest.mark.parametrize('waveform, rate', [(np.ones(3), 8000.), (np.ones(3), 0), (['a'], 8000), ([np.inf], 8000)])
+@pytest.mark.parametrize('waveform, rate', [
+    (np.ones(3), 8000.), (np.ones(3), 0), (np.ones(3), 10**12), (np.array([1000, -1000], 'int16'), 8000),
+    ([120., 128.], 8000), (['a'], 8000), ([np.inf], 8000)])
 def test_what_cannot_be_written_leaves_a_file_as_it_is(tmp_path, waveform, rate):
     sound.write(tmp_path / 'a.wav', np.ones(3), 8000)
     before = (tmp_path / 'a.wav').read_bytes()
@@ -103,6 +116,8 @@ def test_what_is_no_sound_is_refused(tmp_path):
     (tmp_path / 'text.wav').write_text('not a sound')
     with pytest.raises(ValueError, match=r'text\.wav is not a WAV file'):
         sound.read(tmp_path / 'text.wav', 8000)
+    with pytest.raises(ValueError, match='rate of sound must be a whole number'):
+        sound.read(tmp_path / 'text.wav', '8000')
     for waveform in [], [[0.]], [np.nan]:
         with pytest.raises(ValueError, match='Expected a waveform'):
             sound.write(tmp_path / 'a.wav', waveform, 8000)

@@ -93,6 +93,20 @@ def test_a_file_that_is_not_there_or_is_no_text():
         data.load('bytes.csv')
 
 
+def test_columns_that_are_the_same_have_no_density():
+    write(['a,b,c', *(f'{index % 7},{index},{index % 7}' for index in range(20))])
+    with pytest.raises(ValueError, match=r'The columns 0 and 2 of those chosen from table\.csv are the same'):
+        data.load('table.csv')
+    assert data.as_arrays(data.load('table.csv', columns=['a', 'b'])).shape == (16, 2)
+
+
+def test_marks_of_other_separators_may_stand_in_quotes():
+    path = write(['"a; b",c'] + 12 * ['1,2'])
+    np.testing.assert_array_equal(tables.read(path, ['a; b']), np.ones([12, 1]))
+    with pytest.raises(ValueError, match="holds '1_000', which is no finite number"):
+        tables.read(write(['a,b', '1,2', '3,1_000']))
+
+
 @pytest.mark.parametrize('options', [{'labels': True}, {'levels': 4}, {'binarization': 'threshold'}])
 def test_a_table_takes_no_options_of_images(options):
     write(lines())

@@ -114,7 +114,7 @@ def score(
     inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
     log_probs = model.predict(inputs, verbose=0)
     with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
-        writer = csv.writer(target)
+        writer = csv.writer(target, lineterminator='\n')
         writer.writerow(['event', 'log_prob'])
         writer.writerows((index, f'{value:.6f}') for index, value in enumerate(log_probs))
     if output:

@@ -74,6 +74,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     TensorShape([8, 8, 1])
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
+    checks.whole(seed, 'seed of a dataset', 0)
     if binarization not in (None, *BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
     if levels is not None and binarization is not None:

@@ -61,7 +61,7 @@ def write(path: pathlib.Path, events: np.ndarray, config: dict):
     elif suffix == '.csv':
         names = columns_of(config) or range(events.shape[1])
         with open(path, 'w', newline='') as file:
-            csv.writer(file).writerows([names, *events.tolist()])
+            csv.writer(file, lineterminator='\n').writerows([names, *events.tolist()])
     elif suffix == '.wav':
         rate, levels = sound_of(config['dataset'], path)
         pause = np.zeros(round(rate * PAUSE), 'float32')

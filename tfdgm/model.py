@@ -284,6 +284,17 @@ class GenerativeModel(keras.Model):
             x = checks.data(self, *checks.pair(x))[:2]
         return super().predict(x, *args, **kwargs)
 
+    def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
+        """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""
+        if input_signature is None:
+            events = tf.TensorSpec((None, *self.event_shape), tf.float32, name='events')
+            if self.condition is None:
+                input_signature = [events]
+            else:
+                condition = tf.TensorSpec((None, *self.condition.shape), self.condition.dtype, name='condition')
+                input_signature = [(events, condition)]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
     # Saving ----------------------------------------------------------------------------------------------------------
 
     def get_config(self):

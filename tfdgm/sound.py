@@ -12,6 +12,7 @@ import numpy as np
 from tfdgm import checks
 
 LARGEST = 2**15  # Of the 16-bit numbers in a WAV file.
+LARGEST_RATE = 1_000_000
 
 
 def encode(waveform, levels: int = 256) -> np.ndarray:
@@ -22,14 +23,17 @@ def encode(waveform, levels: int = 256) -> np.ndarray:
         levels: how many.
 
     Returns:
-        Whole numbers 0 … levels-1, float32, of the same shape. What lies outside -1 to 1 is cut off.
+        Whole numbers 0 … levels-1, float32, of the same shape.
+
+    Raises:
+        ValueError: if it is no waveform, or `levels` no whole number of at least 2.
 
     >>> import numpy as np, tfdgm
     >>> tfdgm.sound.encode(np.array([-1, -0.01, 0, 0.01, 1]))
     array([  0.,  98., 128., 157., 255.], dtype=float32)
     """
     mu = checks.whole(levels, 'levels of sound', 2) - 1
-    waveform = np.clip(np.asarray(waveform, 'float64'), -1, 1)
+    waveform = checked_waveform(waveform)
     companded = np.sign(waveform) * np.log1p(mu * abs(waveform)) / np.log1p(mu)
     return np.floor((companded + 1) / 2 * mu + 0.5).astype('float32')
 
@@ -37,13 +41,19 @@ def encode(waveform, levels: int = 256) -> np.ndarray:
 def decode(values, levels: int = 256) -> np.ndarray:
     """The inverse of `encode`: the middle of each level, float32. NaN, which fills short events up, is silence.
 
+    Raises:
+        ValueError: if values are not of those levels.
+
     >>> import numpy as np, tfdgm
     >>> waveform = tfdgm.sound.decode(np.arange(256))
     >>> bool(np.all(tfdgm.sound.encode(waveform) == np.arange(256)))
     True
     """
     mu = checks.whole(levels, 'levels of sound', 2) - 1
-    companded = 2 * np.nan_to_num(np.asarray(values, 'float64'), nan=mu / 2) / mu - 1
+    values = np.asarray(values)
+    if values.dtype.kind not in 'biuf' or not np.all(np.isnan(values) | np.isin(values, np.arange(levels))):
+        raise ValueError(f'Expected whole numbers from 0 to {mu}, levels of sound, or NaN; got {example(values)}.')
+    companded = 2 * np.nan_to_num(values.astype('float64'), nan=mu / 2) / mu - 1
     return (np.sign(companded) * np.expm1(abs(companded) * np.log1p(mu)) / mu).astype('float32')
 
 
@@ -63,6 +73,7 @@ def read(path, rate: int) -> np.ndarray:
             empty or silent.
     """
     path = pathlib.Path(path)
+    checks.whole(rate, 'rate of sound')
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
@@ -104,15 +115,31 @@ def write(path, waveform, rate: int):
     """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
 
     Raises:
-        ValueError: if it is no waveform, or `rate` is no whole number. A file that is there stays as it is then.
+        ValueError: if it is no waveform, or `rate` is no whole number up to 1,000,000. A file that is there stays as
+            it is then.
     """
-    waveform = np.asarray(waveform)
-    checks.whole(rate, 'rate of sound')
-    if waveform.ndim != 1 or not len(waveform) or waveform.dtype.kind not in 'iuf' or not np.all(np.isfinite(waveform)):
-        raise ValueError('Expected a waveform, finite numbers [steps], got an array of shape '
-                         f'{waveform.shape} and type {waveform.dtype}.')
+    if checks.whole(rate, 'rate of sound') > LARGEST_RATE:
+        raise ValueError(f'rate of sound can be at most {LARGEST_RATE:,}, got {rate}.')
+    waveform = checked_waveform(waveform)
+    if waveform.ndim != 1 or not len(waveform):
+        raise ValueError(f'Expected a waveform, [steps], got an array of shape {waveform.shape}.')
     with wave.open(str(path), 'wb') as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(np.clip(np.round(waveform * LARGEST), -LARGEST, LARGEST - 1).astype('<i2').tobytes())
+
+
+def checked_waveform(values) -> np.ndarray:
+    """Values as float64, if they are a waveform."""
+    values = np.asarray(values)
+    if values.dtype.kind not in 'biuf' or not np.all(abs(values.astype('float64')) <= 1):
+        raise ValueError('Expected a waveform, real numbers from -1 to 1; got an array of type '
+                         f'{values.dtype}, such as {example(values)}. Divide 16-bit numbers by {LARGEST}, and decode '
+                         'levels.')
+    return values.astype('float64')
+
+
+def example(values):
+    """The value in an array that is largest, to show what it holds."""
+    return values.flat[np.argmax(abs(values))] if values.size and values.dtype.kind in 'biuf' else values

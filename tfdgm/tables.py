@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import re
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def contents(path) -> tuple:
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             first = file.readline()
-            separator = next((mark for mark in ';\t' if mark in first), ',')
+            unquoted = re.sub('"[^"]*"', '', first)
+            separator = next((mark for mark in ';\t' if mark in unquoted), ',')
             file.seek(0)
             reader = csv.reader(file, delimiter=separator)
             rows = [(reader.line_num, row) for row in reader if row]
@@ -71,6 +73,12 @@ def check_density(values, name):
     """Raises unless a table can have a density that is learned from it: several rows, and no constant column."""
     if len(values) < LEAST_ROWS:
         raise ValueError(f'{name} has {len(values)} rows of numbers; to learn a density takes at least {LEAST_ROWS}.')
+    _, first = np.unique(values, axis=1, return_index=True)
+    repeated = sorted(set(range(values.shape[1])) - set(first))
+    if repeated:
+        same = next(column for column in range(repeated[0]) if (values[:, column] == values[:, repeated[0]]).all())
+        raise ValueError(f'The columns {same} and {repeated[0]} of those chosen from {name} are the same in every row: '
+                         'a density there has no bound. Leave one out, by columns.')
     constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if len(constant):
         raise ValueError(f'The column {constant[0]} of those chosen from {name} holds {values[0, constant[0]]:.9g} in '
@@ -114,7 +122,7 @@ def numbers(row, line, chosen, names, path) -> list:
 def is_number(field) -> bool:
     """Whether a field of a CSV file is a finite number, also as float32."""
     try:
-        return abs(float(field)) <= LARGEST
+        return '_' not in field and abs(float(field)) <= LARGEST
     except ValueError:
         return False
 

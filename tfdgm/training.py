@@ -113,8 +113,12 @@ def check(config: dict) -> dict:
     recipe = checked_recipe(config)
     model = pretrained.build(config)
     model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
-    examples = data.load(split='validation', **config['dataset']).batch(recipe['batch_size'])
-    checks.data(model, *keras.utils.unpack_x_y_sample_weight(next(iter(examples)))[:2])
+    for split in 'train', 'validation':
+        examples = data.load(split=split, **config['dataset'])
+        first = next(iter(examples.batch(recipe['batch_size'])))
+        checks.data(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
+        if split == 'train' and not model.is_discrete:
+            model.adapt(examples)
     return recipe
 
 

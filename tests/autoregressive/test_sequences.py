@@ -345,6 +345,15 @@ def test_lengths_that_no_event_has_are_refused(length, message):
         model.distribution().sample(2, length=length)
 
 
+def test_what_is_known_lies_in_the_event():
+    dist = tfdgm.WaveNet(4, filters=4, dilations=(1,), stacks=1, variable_length=True).distribution()
+    mask = np.array([0, 0, 1, 1])
+    with pytest.raises(ValueError, match=r'mask is 1 at step 2, counted from 0, of an event .* length of 2'):
+        dist.sample(2, seed=0, length=[4, 2], observed=np.ones(4), mask=mask)
+    sample = dist.sample(2, seed=0, length=[4, 3], observed=np.ones(4), mask=mask * [1, 1, 1, 0])
+    assert (sample.numpy()[:, 2] == 1).all() and np.isnan(sample[1, 3])
+
+
 def test_models_whose_events_have_one_length_say_so():
     with pytest.raises(ValueError, match=r'All events of this NADE have the shape \(3,\); for events of several'):
         tfdgm.NADE(3, hidden_units=4).distribution().sample(2, length=2)

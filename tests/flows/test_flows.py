@@ -156,6 +156,8 @@ def test_act_norm_takes_nothing_from_a_generator(rng):
         on_train_batch_end=lambda batch, logs: steps.append(batch))])
     assert len(steps) == len(seen) == 3
     np.testing.assert_allclose(np.mean(model.norms[0](seen[0][:, [0, 2, 1]])[0], 0), 0, atol=1e-3)
+    with pytest.raises(ValueError, match='values are NaN'):
+        make('affine', 3, random_weights=False).fit(tf.data.Dataset.from_tensors(np.full([4, 3], np.nan)))
     with pytest.raises(ValueError, match='at least one batch of events'):
         make('affine', 3, random_weights=False).prepare(iter([]), None)
 
@@ -213,7 +215,10 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     (lambda: tfdgm.NeuralSplineFlow(2, bound=-1), 'bound .* above 0'),
     (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
     (lambda: make('affine', 2).distribution().sample(temperature=0), 'temperature must be a finite number above 0'),
-    (lambda: make('affine', 2).decode(np.zeros([3, 3])), 'latents of shape'),
+    (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, finite numbers of shape \(None, 2\)'),
+    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, finite numbers .*, or with NaN'),
+    (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, finite numbers'),
+    (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
     (lambda: make('affine', 2, condition=Label(3)).encode(np.zeros([3, 2])), 'no condition was given'),
     (lambda: make('affine', 2, condition=Label(3)).bijector(5), 'from 0 to 2|0 … 2'),

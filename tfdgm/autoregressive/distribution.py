@@ -32,8 +32,8 @@ class AutoregressiveDistribution(ModelDistribution):
 
         Raises:
             ValueError: if only one of `observed` and `mask` is given, their shapes don't fit, a mask holds other
-                values than 0 and 1, or a known value lies outside the support; if events of the model have one length
-                only, or none so short or long.
+                values than 0 and 1, or a known value lies outside the support or behind the end of its event; if events
+                of the model have one length only, or none so short or long.
 
         >>> import numpy as np, tfdgm
         >>> upper_half = np.arange(8)[:, None, None] < 4
@@ -50,6 +50,8 @@ class AutoregressiveDistribution(ModelDistribution):
         if length is not None:
             lengths = checked_lengths(self._model, length, tf.get_static_value(outer))
             given = (*(given or (None, None)), tf.reshape(tf.broadcast_to(lengths, outer), [-1]))
+            if mask is not None:
+                check_known_steps(given[1], given[2])
         return super().sample(sample_shape, seed, name, given=given)
 
     def _known(self, observed, mask, shape):
@@ -119,3 +121,16 @@ def checked_lengths(model, values, shape):
         raise ValueError(f'length must have a shape that broadcasts to {tuple(shape.tolist())}, got '
                          f'{tuple(tensor.shape)}.')
     return tf.cast(tensor, tf.int32)
+
+
+def check_known_steps(flags, lengths):
+    """Checks that the known part of events, `[n, steps, …]`, ends before they do; in a graph, nothing."""
+    flags, lengths = (tf.get_static_value(part) for part in (flags, lengths))
+    if flags is None or lengths is None:
+        return
+    known = np.any(flags.reshape(*flags.shape[:2], -1) == 1, axis=2)
+    late = known & (np.arange(flags.shape[1]) >= lengths[:, None])
+    if late.any():
+        event, step = np.argwhere(late)[0]
+        raise ValueError(f'mask is 1 at step {step}, counted from 0, of an event that is to have a length of '
+                         f'{lengths[event]}.')

@@ -193,10 +193,16 @@ class FlowModel(GenerativeModel):
         Raises:
             ValueError: if latents or conditions are not valid.
         """
-        checks.static_shape(z, (self.num_sites,), 'latents', batch_rank=1)
+        z = np.asarray(z)
+        if z.dtype.kind not in 'biuf' or z.shape[1:] != (self.num_sites,) or not np.all(np.isfinite(z)):
+            raise ValueError(f'Expected latents, finite numbers of shape {(None, self.num_sites)}; got an array of '
+                             f'shape {z.shape} and type {z.dtype}, or with NaN.')
         checks.condition_given(self.condition, condition)
         if condition is not None:
             condition = checks.conditions(self.condition, condition)
+            if condition.shape != (len(z), *self.condition.shape):
+                raise ValueError(f'Expected one condition for each of the {len(z)} latents, an array of shape '
+                                 f'{(len(z), *self.condition.shape)}, got shape {condition.shape}.')
         return self._run_batch(self.decode_batch, z, condition)
 
     def interpolate(self, first, second, steps: int = 8, condition=None):
@@ -220,7 +226,8 @@ class FlowModel(GenerativeModel):
 
     def _run_batch(self, method, values, condition):
         condition = None if condition is None else tf.convert_to_tensor(condition)
-        return self.run(method, tf.cast(values, tf.float32), condition)
+        # Without XLA, which would compile for each size of a batch anew.
+        return self.run(method, tf.cast(values, tf.float32), condition, jit_compile=False)
 
     @forgetting()
     def encode_batch(self, x, condition):
@@ -246,6 +253,7 @@ class FlowModel(GenerativeModel):
             batch, x = first_batch(x)
             events, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         events = events['events'] if isinstance(events, dict) else events
+        checks.events(self, events)
         events = tf.cast(events[:EVENTS_TO_START], tf.float32)
         y = None if y is None else tf.convert_to_tensor(y[:EVENTS_TO_START])
         for layer in waiting:
