@@ -74,7 +74,8 @@ def test_a_trained_flow_can_be_undone_on_data_and_on_samples_also_unlikely_ones(
         samples = dist.sample(100, seed=0, temperature=temperature)
         assert np.isfinite(samples).all() and np.isfinite(dist.log_prob(samples)).all()
         again = bijector.forward(tf.identity(bijector.inverse(tf.identity(samples))))
-        np.testing.assert_allclose(again, samples, atol=1e-4 * np.abs(samples).max())
+        # Where a sigmoid is all but flat, its value in float32 has few digits of what it was made from.
+        np.testing.assert_allclose(again, samples, atol=2e-3 * np.abs(samples).max())
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)

@@ -111,6 +111,17 @@ def test_values_outside_the_levels_have_no_probability():
         assert np.isnan(make(system, 3).distribution().log_prob([[0., np.inf, 1.]]))
 
 
+def test_what_a_flow_makes_has_a_density_where_its_sigmoid_is_rounded():
+    model = make('affine', 2, dequantization=UniformDequantization(17, logit=0.05))
+    dist = model.continuous_distribution()
+    ends = np.array([0.05, 0.95]) / 0.9 * 17 * [-1, 1]  # Where the sigmoid is 0 and 1.
+    for rounded in (ends, np.nextafter(ends, ends * 2, dtype='float32')):
+        assert np.isfinite(dist.log_prob(rounded))
+    assert np.isnan(dist.log_prob(ends * 1.01))
+    far = dist.sample(100, seed=0, temperature=100.)
+    assert np.isfinite(far).all() and np.isfinite(dist.log_prob(far)).all()
+
+
 # Start and latents ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('system', ['affine', *IMAGE_SYSTEMS])

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow_probability as tfp
 from keras import ops
 from keras.saving import register_keras_serializable
@@ -10,6 +11,17 @@ from tfdgm import checks, random
 from tfdgm.configuration import Configured
 
 tfb = tfp.bijectors
+
+
+class BoundedSigmoid(tfb.Sigmoid):
+    """A sigmoid whose inverse is finite where its values were rounded to 0 or 1, or the arithmetic after it was."""
+
+    rounding = 2.**-20
+    closest = 2.**-24
+
+    def _inverse(self, y):
+        y = ops.where(abs(y - 0.5) <= 0.5 + self.rounding, y, np.nan)
+        return super()._inverse(ops.clip(y, self.closest, 1 - self.closest))
 
 
 @register_keras_serializable('tfdgm')
@@ -66,7 +78,7 @@ class UniformDequantization(Configured):
         if self.logit is None:
             return tfb.Chain([tfb.Scale(float(self.levels)), tfb.Shift(0.5)])
         return tfb.Chain([
-            tfb.Scale(self.levels / (1 - 2 * self.logit)), tfb.Shift(-self.logit), tfb.Sigmoid()])
+            tfb.Scale(self.levels / (1 - 2 * self.logit)), tfb.Shift(-self.logit), BoundedSigmoid()])
 
     def spread(self, x, draw=0):
         """Real values of whole numbers `[batch, *event_shape]`, always the same of the same event and draw."""

@@ -28,32 +28,31 @@ def runge_kutta(steps):
         def moved(state, slope, share):
             return tf.nest.map_structure(lambda value, change: value + share * size * change, state, slope)
 
-        def step(index, state):
-            time = initial_time + size * tf.cast(index, tf.float32)
+        state = initial_state
+        # No loop of TensorFlow's: XLA can't find the sizes in its gradient where batches differ in size.
+        for index in range(steps):
+            time = initial_time + size * index
             first = ode_fn(time, state)
             second = ode_fn(time + size / 2, moved(state, first, 0.5))
             third = ode_fn(time + size / 2, moved(state, second, 0.5))
             fourth = ode_fn(time + size, moved(state, third, 1.))
             slope = tf.nest.map_structure(
                 lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, first, second, third, fourth)
-            return index + 1, moved(state, slope, 1.)
-
-        _, state = tf.while_loop(lambda *_: True, step, (0, initial_state), maximum_iterations=steps)
+            state = moved(state, slope, 1.)
         return Solution(tf.nest.map_structure(lambda value: value[None], state))
 
     return solve
 
 
 def along(ode_fn, directions):
-    """Adds Σ_r r * (r ∂f/∂z) over directions r, at z the `directions(z)`, to a differential equation dz/dt = f.
+    """Adds Σ_r r * (r ∂f/∂z) over directions r, `[directions, …]`, to a differential equation dz/dt = f.
 
     Summed over the last axis too, it is the trace of the Jacobian if the directions are the unit vectors, and an
     estimate of it if there is one of random signs.
     """
     def augmented(time, state):
-        signs = directions(state[0])
-        places = tf.broadcast_to(state[0], tf.concat([tf.shape(signs)[:1], tf.shape(state[0])], 0))
-        signs = tf.broadcast_to(signs, tf.shape(places))
+        places = tf.broadcast_to(state[0], tf.concat([tf.shape(directions)[:1], tf.shape(state[0])], 0))
+        signs = tf.broadcast_to(directions, tf.shape(places))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(places)
             velocities = ode_fn(time, places)
@@ -122,7 +121,7 @@ class FFJORD(FlowModel):
         activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
         trace: of the Jacobian in training, 'exact' or 'hutchinson'; elsewhere it is exact.
         solver: of training, 'runge_kutta', with a fixed number of steps, or 'dormand_prince', the adaptive one.
-        steps: how many steps the first makes.
+        steps: how many steps the first makes; XLA takes longer to compile more of them.
         tolerance: the error that the second accepts in a step, absolute and relative.
         max_steps: how many steps the second makes before it gives up.
         seed: of dequantisation and of Hutchinson's noise.
@@ -176,13 +175,14 @@ class FFJORD(FlowModel):
         if training and self.trace == 'hutchinson':
             seed = ops.cast(self._trace_seeds.next(), 'int32')
 
-            def directions(z):
-                return tf.where(random.uniforms(tf.shape(z[None]), seed) < 0.5, -1., 1.)
+            def directions(shape):
+                return tf.where(random.uniforms(tf.concat([[1], shape], 0), seed) < 0.5, -1., 1.)
         else:
-            def directions(z):
-                return tf.reshape(tf.eye(self.num_sites), (self.num_sites, *[1] * (len(z.shape) - 1), self.num_sites))
+            def directions(shape):
+                rank = shape.shape[0]
+                return tf.reshape(tf.eye(self.num_sites), (self.num_sites, *[1] * (rank - 1), self.num_sites))
 
-        return lambda ode_fn, shape, dtype: along(ode_fn, directions)
+        return lambda ode_fn, shape, dtype: along(ode_fn, directions(shape))
 
     def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
         """`GenerativeModel.compile`; with an adaptive solver, without XLA.
