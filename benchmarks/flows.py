@@ -75,8 +75,10 @@ def solvers_table(repeats):
         return solve
 
     def scored(solve):
-        model._solve = lambda training: solve
-        return tf.function(lambda: model.log_prob(tf.constant(digits)))
+        def score():  # It is traced when it is first called.
+            model._solve = lambda training: solve
+            return model.log_prob(tf.constant(digits))
+        return tf.function(score)
 
     def adaptive(tolerance):
         return tfp.math.ode.DormandPrince(rtol=tolerance, atol=tolerance, max_num_steps=10_000)
