@@ -4,9 +4,9 @@
 
 The first two tables say how many images a second each flow trains on, scores and samples, compiled by XLA, and how many
 times as many these are as with TensorFlow's own kernels; `sample / score` is the ratio of their times under XLA. Images
-have 256 levels, and a batch has 64 of them, 8 where FFJORD takes the exact trace. FFJORD, which
-always scores and samples by an adaptive solver, does so without XLA. The third table has the zoo's `ffjord_digits`,
-scored by solvers of several precisions on 50 test digits.
+have 256 levels, and a batch has 64 of them, 8 where FFJORD takes the exact trace. FFJORD always scores and samples by
+an adaptive solver, without XLA. The third table has the zoo's `ffjord_digits`, scored by solvers of several precisions
+on 50 test digits.
 """
 
 import argparse

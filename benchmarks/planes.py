@@ -4,7 +4,7 @@
 
 The data are those of `tfdgm.data.load`, 40,000 points to train, the same batches for each flow; their learning rates
 were chosen by the validation split of the moons. `entropy` is the best there is, by the formula of the density where it
-has one. About half an hour.
+has one.
 """
 
 import argparse

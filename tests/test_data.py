@@ -214,10 +214,12 @@ def test_a_split_may_be_an_expression(dataset):
 @pytest.mark.parametrize('name, options, message', [
     ('usps', {'split': 'tset'}, "usps has the splits train, test; got 'tset'"),
     ('binarized_mnist', {'labels': True}, 'binarized_mnist has no labels: its features are image'),
+    ('binarized_mnist', {'size': 14}, 'The images of binarized_mnist are binary: squares of pixels have no mean'),
     ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels, no size and no binarization'),
     ('wine_red', {'split': 'all'}, "wine_red has the splits train, validation, test; got 'all'"),
     ('wine_red', {'columns': ['ph']}, "wine_red has no column 'ph'. Its columns are alcohol, chlorides"),
     ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization, no size'),
+    ('spoken_digit', {'size': 4}, 'spoken_digit is sound: it takes no binarization, no size and no columns'),
     ('spoken_digit', {'split': 'train[:5]'}, 'spoken_digit has the splits train, validation, test'),
     ('spoken_digit', {'length': 0}, 'length of spoken_digit must be a whole number of at least 1'),
     ('mnist', {'length': 5}, 'mnist is no sound: it takes no length, got 5'),

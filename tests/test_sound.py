@@ -60,8 +60,8 @@ def test_a_file_comes_back(tmp_path):
 
 
 def test_the_loudest_numbers_do_not_wrap_around(tmp_path):
-    sound.write(tmp_path / 'loud.wav', np.array([1, -1, 1., -1.]), 8000)
-    np.testing.assert_allclose(sound.read(tmp_path / 'loud.wav', 8000), [1, -1, 1, -1], atol=1 / 2**14)
+    sound.write(tmp_path / 'loud.wav', np.array([1, -1]), 8000)
+    np.testing.assert_allclose(sound.read(tmp_path / 'loud.wav', 8000), [1, -1], atol=1 / 2**14)
 
 
 def wav(path, channels=1, width=2, rate=8000, data=b'\1\0' * 8):
@@ -101,7 +101,7 @@ def test_damaged_files_are_refused(tmp_path, damage, message):
 
 @pytest.mark.parametrize('waveform, rate', [
     (np.ones(3), 8000.), (np.ones(3), 0), (np.ones(3), 10**12), (np.array([1000, -1000], 'int16'), 8000),
-    ([120., 128.], 8000), (['a'], 8000), ([np.inf], 8000)])
+    ([120., 128.], 8000), ([2., -2.], 8000), (['a'], 8000), ([np.inf], 8000)])
 def test_what_cannot_be_written_leaves_a_file_as_it_is(tmp_path, waveform, rate):
     sound.write(tmp_path / 'a.wav', np.ones(3), 8000)
     before = (tmp_path / 'a.wav').read_bytes()

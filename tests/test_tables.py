@@ -107,7 +107,7 @@ def test_marks_of_other_separators_may_stand_in_quotes():
         tables.read(write(['a,b', '1,2', '3,1_000']))
 
 
-@pytest.mark.parametrize('options', [{'labels': True}, {'levels': 4}, {'binarization': 'threshold'}])
+@pytest.mark.parametrize('options', [{'labels': True}, {'levels': 4}, {'binarization': 'threshold'}, {'size': 4}])
 def test_a_table_takes_no_options_of_images(options):
     write(lines())
     with pytest.raises(ValueError, match=r'table\.csv is a table: it takes no labels, no levels, no size'):

@@ -74,8 +74,10 @@ def test_a_trained_flow_can_be_undone_on_data_and_on_samples_also_unlikely_ones(
         samples = dist.sample(100, seed=0, temperature=temperature)
         assert np.isfinite(samples).all() and np.isfinite(dist.log_prob(samples)).all()
         again = bijector.forward(tf.identity(bijector.inverse(tf.identity(samples))))
+        errors = np.abs(again - samples).max(axis=(1, 2, 3)) / np.abs(samples).max()
+        assert np.mean(errors < 1e-4) >= 0.95
         # Where a sigmoid is all but flat, its value in float32 has few digits of what it was made from.
-        np.testing.assert_allclose(again, samples, atol=2e-3 * np.abs(samples).max())
+        assert np.max(errors) < 2e-3
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)

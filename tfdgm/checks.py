@@ -125,6 +125,15 @@ def conditions(condition, values, batch_shape=None) -> np.ndarray:
     return values.astype(condition.dtype)
 
 
+def conditions_of_each(condition, values, count: int, what: str) -> np.ndarray:
+    """`conditions`, of which there must be one for each of so many things."""
+    values = conditions(condition, values)
+    if values.shape != (count, *condition.shape):
+        raise ValueError(f'Expected one condition for each of the {count} {what}, an array of shape '
+                         f'{(count, *condition.shape)}, got shape {values.shape}.')
+    return values
+
+
 def events(model, x):
     """Checks a concrete array of events: its shape, NaN, and the support."""
     array = np.asarray(x)
@@ -227,10 +236,7 @@ def data(model, x, y=None, sample_weight=None, predicting: bool = False):
         events(model, x)
         if y is not None:
             y = as_array(y) if isinstance(y, list | tuple) else y
-            values = conditions(model.condition, y)
-            if values.shape != (len(x), *model.condition.shape):
-                raise ValueError(f'Expected one condition for each of the {len(x)} events, an array of shape '
-                                 f'{(len(x), *model.condition.shape)}, got shape {values.shape}.')
+            conditions_of_each(model.condition, y, len(x), 'events')
         if sample_weight is not None:
             sample_weight = weights(sample_weight, len(x))
     if is_dataset(x) and sample_weight is not None:

@@ -127,7 +127,7 @@ def write(path, waveform, rate: int):
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(np.clip(np.round(waveform * LARGEST), -LARGEST, LARGEST - 1).astype('<i2').tobytes())
+        file.writeframes(np.minimum(np.round(waveform * LARGEST), LARGEST - 1).astype('<i2').tobytes())
 
 
 def checked_waveform(values) -> np.ndarray:

@@ -146,7 +146,6 @@ class FFJORD(FlowModel):
             self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
             dtype=self.dtype_policy, name='velocity')
         self._trace_seeds = keras.random.SeedGenerator(self.seed)
-        self.jit_compile = self.solver == 'runge_kutta'
         self.built = True
 
     def flow(self, features, training=False):
@@ -229,7 +228,7 @@ class FFJORD(FlowModel):
                 'set_weights, or train with a lower learning rate.') from None
 
     def run(self, method, *args, jit_compile=False):
-        """`GenerativeModel.run`, without XLA."""
+        """`GenerativeModel.run`, without XLA, whatever is asked for."""
         with self._explaining():
             return super().run(method, *args, jit_compile=False)
 

@@ -199,10 +199,7 @@ class FlowModel(GenerativeModel):
                              f'shape {z.shape} and type {z.dtype}, or with NaN.')
         checks.condition_given(self.condition, condition)
         if condition is not None:
-            condition = checks.conditions(self.condition, condition)
-            if condition.shape != (len(z), *self.condition.shape):
-                raise ValueError(f'Expected one condition for each of the {len(z)} latents, an array of shape '
-                                 f'{(len(z), *self.condition.shape)}, got shape {condition.shape}.')
+            condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
         return self._run_batch(self.decode_batch, z, condition)
 
     def interpolate(self, first, second, steps: int = 8, condition=None):
