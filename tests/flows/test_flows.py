@@ -222,6 +222,7 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     (lambda: UniformDequantization(4, logit=0.5), 'between 0 and 0.5'),
     (lambda: tfdgm.FFJORD(2, solver='euler'), "one of 'runge_kutta', 'dormand_prince'; got 'euler'"),
     (lambda: tfdgm.FFJORD(2, trace='rough'), "one of 'exact', 'hutchinson'"),
+    (lambda: tfdgm.FFJORD(2, regularization=-1), 'regularization of FFJORD must be a number from 0'),
     (lambda: tfdgm.NeuralSplineFlow(2, bins=1), 'bins .* at least 2'),
     (lambda: tfdgm.NeuralSplineFlow(2, bound=-1), 'bound .* above 0'),
     (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
@@ -271,6 +272,26 @@ def test_solvers_agree_and_hutchinson_trains(rng):
     estimates = np.mean([estimate() for _ in range(200)], axis=0)
     fixed.trace = 'exact'
     np.testing.assert_allclose(estimates, fixed(x, training=True), atol=0.2)
+
+
+def test_regularization_of_a_continuous_flow_is_the_energy_along_its_paths(rng):
+    x = rng.normal(size=(8, 2)).astype('float32')
+    free, bound = (make('ffjord', 2, regularization=weight, steps=16) for weight in (0., 0.25))
+    bound.set_weights(free.get_weights())
+    # A path of the latents at 200 times, and what it costs at the middle of each piece.
+    z, energy, pieces = tf.constant(free.encode(x)), 0., 200
+    for time in (np.arange(pieces) + 0.5) / pieces:
+        time = tf.fill((len(x), 1), np.float32(time))
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            velocity = free.velocity(z, time)
+        slopes = tape.batch_jacobian(velocity, z)
+        energy += (tf.reduce_sum(velocity ** 2, 1) + tf.reduce_sum(slopes ** 2, (1, 2))) / pieces
+        z = z + velocity / pieces
+    np.testing.assert_allclose(z, x, atol=0.02)
+    np.testing.assert_allclose(free(x, training=True) - bound(x, training=True), 0.25 * energy, rtol=0.02)
+    np.testing.assert_array_equal(bound(x), free(x))
+    np.testing.assert_array_equal(bound.encode(x), free.encode(x))
 
 
 @pytest.mark.parametrize('system', ['affine', 'glow'])
