@@ -2,9 +2,9 @@
 
     python benchmarks/planes.py [--epochs 50] [-o planes.png]
 
-The data are those of `tfdgm.data.load`, 40,000 points to train, the same batches for each flow; their learning rates
-were chosen by the validation split of the moons. `entropy` is the best there is, by the formula of the density where it
-has one.
+The data are those of `tfdgm.data.load`, 40,000 points to train, the same batches for each flow; their settings were
+chosen by the validation split of the moons. `entropy` is the best there is, by the formula of the density where it has
+one.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tfdgm.planes import PLANES
 FLOWS = {
     'affine coupling': (lambda: tfdgm.AffineCouplingFlow(2, couplings=8, hidden_units=(64, 64)), 0.005),
     'spline coupling': (lambda: tfdgm.NeuralSplineFlow(2, couplings=6, hidden_units=(64, 64), bins=16), 0.005),
-    'FFJORD': (lambda: tfdgm.FFJORD(2, hidden_units=(64, 64, 64)), 0.01),
+    'FFJORD': (lambda: tfdgm.FFJORD(2, hidden_units=(64, 64, 64), regularization=0.01), 0.01),
 }
 # Of eight normal distributions, as if none touched another: they are 7 deviations apart.
 ENTROPIES = {'eight_gaussians': np.log(8) + np.log(2 * np.pi * np.e * 0.2 ** 2), 'checkerboard': np.log(32)}

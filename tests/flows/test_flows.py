@@ -14,6 +14,7 @@ import tfdgm
 from tests.flows.systems import IMAGE_SYSTEMS, VECTOR_SYSTEMS, make, some_events
 from tfdgm.conditions import Label
 from tfdgm.flows import UniformDequantization
+from tfdgm.flows.layers import ConvolutionNetwork
 from tfdgm.random import hashed_uniforms
 
 tfb = tfp.bijectors
@@ -171,6 +172,15 @@ def test_act_norm_takes_nothing_from_a_generator(rng):
         make('affine', 3, random_weights=False).fit(tf.data.Dataset.from_tensors(np.full([4, 3], np.nan)))
     with pytest.raises(ValueError, match='at least one batch of events'):
         make('affine', 3, random_weights=False).prepare(iter([]), None)
+
+
+def test_networks_over_images_do_not_extrapolate(rng):
+    network = ConvolutionNetwork((4, 4, 1), 8, 1, 2)
+    network.set_weights([rng.normal(size=weight.shape) for weight in network.get_weights()])
+    x = rng.normal(size=(1, 4, 4, 1)).astype('float32')
+    unlikely, limit, likely = (network(np.where(np.eye(4)[:, :, None] > 0, value, x)) for value in (1e4, 10., 9.))
+    np.testing.assert_array_equal(unlikely, limit)
+    assert np.abs(limit - likely).max() > 0.1
 
 
 def test_interpolation_goes_from_one_event_to_the_other():

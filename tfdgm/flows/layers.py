@@ -198,8 +198,15 @@ class DenseNetwork(Network):
         return self.last(x)
 
 
+# Values in a trained flow are hardly ever larger. A network of rectifiers extrapolates without bound: an unlikely pixel
+# would make its neighbours' latents large, these theirs, until one image of ten thousand decided a mean likelihood.
+LARGEST_VALUE = 10.
+
+
 class ConvolutionNetwork(Network):
     """Residual blocks of 3x3 and 1x1 convolutions over an image; the condition adds to the bias of each.
+
+    Values beyond `LARGEST_VALUE` count as that.
 
     Args:
         shape: of the image that comes in.
@@ -228,7 +235,7 @@ class ConvolutionNetwork(Network):
         self.built = True
 
     def evaluate(self, x, features):
-        x = self.first(x)
+        x = self.first(ops.clip(x, -LARGEST_VALUE, LARGEST_VALUE))
         for (wide, narrow), condition in zip(self.blocks, self.conditions):
             hidden = wide(ops.relu(x))
             if condition is not None:
