@@ -22,6 +22,8 @@ tfd = tfp.distributions
 
 # How many of the first events the layers see that start from data.
 EVENTS_TO_START = 256
+# How far from the next whole number `encode` stays: what a flow in float32 may lose of 256 levels, and `decode` finds.
+FROM_THE_NEXT = 1 / 32
 
 
 class FlowModel(GenerativeModel):
@@ -229,7 +231,8 @@ class FlowModel(GenerativeModel):
     @forgetting()
     def encode_batch(self, x, condition):
         """`encode`, of tensors."""
-        x = x if self.dequantization is None else self.dequantization.spread(x)
+        if self.dequantization is not None:
+            x = ops.clip(self.dequantization.spread(x), x + FROM_THE_NEXT, x + 1 - FROM_THE_NEXT)
         return self._bijector(condition).inverse(x)
 
     @forgetting()
