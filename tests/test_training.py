@@ -199,6 +199,30 @@ def test_a_recipe_says_whether_xla_compiles(tmp_path, monkeypatch, jit_compile):
     assert told[0] is jit_compile and told[-1] is jit_compile, 'also after a break'
 
 
+@pytest.mark.parametrize('labels', [True, False])
+def test_a_recipe_can_ask_for_mirror_images(labels):
+    examples = data.load('digits', labels=labels)
+    images = data.as_arrays(examples)[0] if labels else data.as_arrays(examples)
+    shape = {'batch_size': 100, 'seed': 0}
+    straight, some = (
+        list(training.batches(examples, {**shape, 'mirror': mirror}, 0).take(24)) for mirror in (False, True))
+    turned = []
+    for straight_one, one in zip(straight, some):
+        if labels:
+            np.testing.assert_array_equal(one[1], straight_one[1])
+            straight_one, one = straight_one[0], one[0]
+        same = np.all(one == straight_one, axis=(1, 2, 3))
+        mirrored = np.all(one == straight_one[:, :, ::-1], axis=(1, 2, 3))
+        assert np.all(same | mirrored)
+        turned.append(mirrored & ~same)
+    assert sum(map(len, turned)) == 2 * len(images)
+    assert np.mean(np.concatenate(turned)) == pytest.approx(0.5, abs=0.05)
+    first, second = np.concatenate(turned[:12]), np.concatenate(turned[12:])
+    assert np.mean(first == second) < 0.6, 'anew in each epoch'
+    later = next(iter(training.batches(examples, {**shape, 'mirror': True}, 5)))
+    np.testing.assert_array_equal(later[0] if labels else later, some[5][0] if labels else some[5])
+
+
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 def test_unknown_keys_of_the_training(tmp_path):
@@ -237,6 +261,9 @@ def without(part):
     (recipe(batch_size=0), 'batch_size'),
     (recipe(patience='long'), 'patience'),
     (recipe(jit_compile='auto'), 'jit_compile in "training" should be true or false'),
+    (recipe(mirror=1), 'mirror in "training" should be true or false, got 1'),
+    (recipe('MAF', {'event_shape': [2]}, {'name': 'moons', 'binarization': None}, mirror=True),
+     r'mirror in "training" is for images, got events of shape \(2,\)'),
     (recipe(dataset={'binarization': None, 'levels': 20}), 'levels of digits can be at most its own 17, got 20'),
     (recipe(epochs=True), 'epochs in "training" must be a whole number'),
     (recipe(dataset={'seed': 'a'}), 'seed in "dataset" must be a whole number'),

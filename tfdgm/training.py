@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from tfdgm import checks, data, pretrained
 
-DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True}
+DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True,
+            'mirror': False}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
 DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length', 'seed'
 
@@ -37,8 +38,9 @@ def train(folder, verbose='auto', epochs: int | None = None):
             `dataset`, the arguments of `tfdgm.data.load` but for the split;
             `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
             `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
-            improvement end the training; None for never) and `jit_compile` (false for TensorFlow's own kernels, which
-            train convolutions faster on CPUs than XLA's).
+            improvement end the training; None for never), `jit_compile` (false for TensorFlow's own kernels, which
+            train convolutions faster on CPUs than XLA's) and `mirror` (whether to train on images and, at random, on
+            their mirror images).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
 
@@ -117,6 +119,8 @@ def check(config: dict) -> dict:
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
         checks.data(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
+        if recipe['mirror'] and len(model.event_shape) != 3:
+            raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and not model.is_discrete:
             model.adapt(examples)
     return recipe
@@ -142,8 +146,9 @@ def checked_recipe(config: dict) -> dict:
         value = recipe[name]
         if name != 'patience' or value is not None:
             checks.whole(value, f'{name} in "training"', least)
-    if not isinstance(recipe['jit_compile'], bool):
-        raise ValueError(f'jit_compile in "training" should be true or false, got {recipe["jit_compile"]!r}.')
+    for name in 'jit_compile', 'mirror':
+        if not isinstance(recipe[name], bool):
+            raise ValueError(f'{name} in "training" should be true or false, got {recipe[name]!r}.')
     checks.whole(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
     if not isinstance(config.get('about', ''), str):
         raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')
@@ -169,7 +174,19 @@ def optimizer(recipe: dict):
 def batches(examples, recipe, skipped: int):
     """Shuffled batches without end, each epoch in an order of its own; the first `skipped` ones have been seen."""
     shuffled = examples.shuffle(int(examples.cardinality()), seed=recipe['seed']).batch(recipe['batch_size'])
-    return shuffled.repeat().skip(skipped).prefetch(tf.data.AUTOTUNE)
+    endless = shuffled.repeat()
+    if recipe['mirror']:
+        seeds = tf.data.Dataset.random(recipe['seed']).batch(2, drop_remainder=True)
+        endless = tf.data.Dataset.zip(endless, seeds).map(mirrored)
+    return endless.skip(skipped).prefetch(tf.data.AUTOTUNE)
+
+
+def mirrored(batch, seed):
+    """Images `[batch, height, width, channels]`, alone or with labels; each is turned left to right, or is not."""
+    images, *labels = batch if isinstance(batch, tuple) else (batch,)
+    turned = tf.random.stateless_uniform(tf.shape(images)[:1], seed) < 0.5
+    images = tf.where(turned[:, None, None, None], tf.reverse(images, [2]), images)
+    return (images, *labels) if labels else images
 
 
 @contextlib.contextmanager
