@@ -111,6 +111,7 @@ if __name__ == '__main__':
     digits_samples(IMAGES / 'grey_digits_samples.png')
     samples_of([name for name in zoo.names() if name.endswith('_binarized_mnist')],
                IMAGES / 'binarized_mnist_samples.png')
+    samples_of(['nice_mnist', 'realnvp_mnist', 'glow_mnist'], IMAGES / 'mnist_samples.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')
