@@ -48,7 +48,7 @@ def along(ode_fn, directions, regularization=0.):
     """Adds Σ_r r * (r ∂f/∂z) over directions r, `[directions, …]`, to a differential equation dz/dt = f.
 
     Summed over the last axis too, it is the trace of the Jacobian if the directions are the unit vectors, and an
-    estimate of it if there is one of random signs. `regularization` is the weight of |f|² + |∂f/∂z|², by the same
+    estimate of it if there is one of random signs. `regularization` is the weight of ‖f‖² + ‖∂f/∂z‖², by the same
     directions, which are taken from it.
     """
     def augmented(time, state):
@@ -107,7 +107,7 @@ class FFJORD(FlowModel):
     steps trains under XLA. Their likelihood is wrong where the flow bends faster than the steps follow, and training
     would find such places. `regularization` keeps paths straight and velocities smooth, so that the steps do follow:
 
-        loss = -log p(x) + λ ∫ |f|² + |∂f/∂z|² dt
+        loss = -log p(x) + λ ∫ ‖f‖² + ‖∂f/∂z‖² dt
 
     It is in what `fit` reports of the training data, and in nothing else. Scoring and sampling, also of validation
     data, are by an adaptive solver, which makes as many steps as its tolerance asks for. It can train as well, without
