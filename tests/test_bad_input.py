@@ -81,6 +81,8 @@ def test_infinite_values_of_continuous_data():
 def test_words_instead_of_numbers(binary):
     with pytest.raises(ValueError, match='Expected events of numbers'):
         binary.fit(np.full([8, 4, 4, 1], 'a'))
+    with pytest.raises(ValueError, match='Expected events of numbers'):
+        binary.distribution().log_prob(np.full([8, 4, 4, 1], 'a'))
 
 
 def test_validation_data_is_checked_too(binary):

@@ -100,6 +100,8 @@ class ModelDistribution(tfd.Distribution):
     def _log_prob(self, x):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
+        if x.dtype == tf.string:
+            raise ValueError('Expected events of numbers, got text.')
         x = tf.cast(x, tf.float32)
         condition = self._condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]

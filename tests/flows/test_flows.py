@@ -242,6 +242,7 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, finite numbers'),
     (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
+    (lambda: make('affine', 2).interpolate(np.zeros([3, 2]), np.ones([4, 2])), r'as many .*\(3, 2\) and \(4, 2'),
     (lambda: make('affine', 2, condition=Label(3)).encode(np.zeros([3, 2])), 'no condition was given'),
     (lambda: make('affine', 2, condition=Label(3)).bijector(5), 'from 0 to 2|0 … 2'),
 ])

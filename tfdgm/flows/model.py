@@ -218,6 +218,9 @@ class FlowModel(GenerativeModel):
         """
         checks.whole(steps, 'steps', 2)
         shares = np.linspace(0, 1, steps, dtype='float32')[:, None]
+        if np.shape(first) != np.shape(second):
+            raise ValueError(f'Expected as many events to start from as to end with; got arrays of shapes '
+                             f'{np.shape(first)} and {np.shape(second)}.')
         ends = [self.encode(x, condition)[:, None] for x in (first, second)]
         latents = ops.reshape(ends[0] * (1 - shares) + ends[1] * shares, (-1, self.num_sites))
         condition = None if condition is None else np.repeat(condition, steps, axis=0)
