@@ -64,6 +64,15 @@ def samples_of(names, path):
     figure.savefig(path, dpi=90)
 
 
+def interpolations(name, path):
+    """Ways of a flow from one test image to another, along a straight line of latents: two in each row."""
+    images = tfdgm.data.as_arrays(tfdgm.data.load(split='test', **pretrained.read_config(zoo.folder(name))['dataset']))
+    places = np.random.RandomState(0).permutation(len(images))[:16].reshape(2, 8)
+    model = zoo.load(name)
+    ways = np.asarray(model.interpolate(*images[places], steps=9))
+    tfdgm.pictures.save_grid(path, ways.reshape(-1, *model.event_shape), columns=18)
+
+
 def completion(path):
     """Six test digits, the upper half of each, and eight completions of it."""
     digits = tfdgm.data.as_arrays(tfdgm.data.load('binarized_mnist', 'test').take(6))
@@ -112,6 +121,8 @@ if __name__ == '__main__':
     samples_of([name for name in zoo.names() if name.endswith('_binarized_mnist')],
                IMAGES / 'binarized_mnist_samples.png')
     samples_of(['nice_mnist', 'realnvp_mnist', 'glow_mnist'], IMAGES / 'mnist_samples.png')
+    samples_of(['glow_olivetti_faces', 'glow_cifar10_jpeg'], IMAGES / 'glow_samples.png')
+    interpolations('glow_olivetti_faces', IMAGES / 'interpolations.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')

@@ -14,7 +14,7 @@ def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = No
         images: `[n, height, width, channels]` with 1 or 3 channels.
         columns: how many stand beside each other; by default as many as make the grid about square.
         gap: how many pixels lie between them.
-        zoom: how many pixels a value becomes in each direction; by default enough for images of 56 pixels.
+        zoom: how many pixels a value becomes in each direction; by default enough for images of 56 pixels or more.
 
     Returns:
         `[grid_height, grid_width, 3]`, uint8.
@@ -33,7 +33,7 @@ def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = No
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    zoom = zoom or max(1, 56 // max(height, width))
+    zoom = zoom or math.ceil(56 / max(height, width))
     low, high = images.min(), images.max()
     images = np.broadcast_to((images - low) / ((high - low) or 1), (count, height, width, 3))
     images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
