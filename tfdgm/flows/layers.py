@@ -114,11 +114,17 @@ class InvertibleConvolution(keras.layers.Layer):
         lower = self.lower * self.below + np.eye(size, dtype='float32')
         upper = self.upper * self.below.T + ops.diag(self.signs * ops.exp(self.log_scale))
         log_det = ops.sum(self.log_scale) * pixels_of(x, self.event_ndims)
-        if not invert:
-            return ops.matmul(x, ops.transpose(self.permutation @ lower @ upper)), log_det
-        lower = tf.linalg.triangular_solve(lower, ops.transpose(self.permutation))
-        inverse = tf.linalg.triangular_solve(upper, lower, lower=False)
-        return ops.matmul(x, ops.transpose(inverse)), -log_det
+        # An image has more pixels than channels, so the product or the inverse of the factors comes first. A batch of
+        # vectors has mostly fewer events than each has features: there the factors act one after the other.
+        rows = tf.reshape(x, (-1, size)) if self.event_ndims == 1 else tf.eye(size)
+        if invert:
+            columns = tf.linalg.triangular_solve(lower, ops.transpose(rows @ self.permutation))
+            rows = ops.transpose(tf.linalg.triangular_solve(upper, columns, lower=False))
+            log_det = -log_det
+        else:
+            for factor in (upper, lower, self.permutation):
+                rows = ops.matmul(rows, ops.transpose(factor))
+        return tf.reshape(rows, tf.shape(x)) if self.event_ndims == 1 else ops.matmul(x, rows), log_det
 
 
 def flattened(x, features, axes: int):
