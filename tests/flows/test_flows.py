@@ -155,6 +155,28 @@ def test_act_norm_starts_from_the_first_events_once(system, rng, tmp_path):
             np.testing.assert_array_equal(old, new)
 
 
+def test_act_norm_starts_from_events_all_over_an_array_and_from_several_batches(rng):
+    # Sorted by class: the first half is nothing like the second.
+    x = np.concatenate([rng.normal(size=(300, 4)), rng.normal(9, 2, size=(300, 4))]).astype('float32')
+    shuffled = rng.permutation(x)
+    for data in (x, tf.data.Dataset.from_tensor_slices(shuffled).batch(2)):
+        model = make('affine', 4, random_weights=False)
+        model.compile(keras.optimizers.SGD(0.), jit_compile=False)
+        model.fit(data, verbose=0)
+        z = model.norms[0](x[:, [0, 2, 1, 3]])[0]
+        np.testing.assert_allclose(np.mean(z, 0), 0, atol=0.2)
+        np.testing.assert_allclose(np.std(z, 0), 1, atol=0.2)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_act_norm_makes_no_absurd_scales_of_few_events(count, rng):
+    x = rng.normal(size=(50, 3)).astype('float32')
+    model = make('affine', 3, random_weights=False)
+    model.compile(keras.optimizers.SGD(0.), jit_compile=False)
+    model.train_on_batch(x[:count])
+    assert model.evaluate(x, verbose=0, return_dict=True)['nll'] == pytest.approx(4.3, abs=0.5)
+
+
 def test_act_norm_takes_nothing_from_a_generator(rng):
     def batches():
         for _ in range(3):
@@ -167,7 +189,7 @@ def test_act_norm_takes_nothing_from_a_generator(rng):
     model.fit(batches(), verbose=0, callbacks=[keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: steps.append(batch))])
     assert len(steps) == len(seen) == 3
-    np.testing.assert_allclose(np.mean(model.norms[0](seen[0][:, [0, 2, 1]])[0], 0), 0, atol=1e-3)
+    np.testing.assert_allclose(np.mean(model.norms[0](np.concatenate(seen)[:, [0, 2, 1]])[0], 0), 0, atol=1e-3)
     with pytest.raises(ValueError, match='values are NaN'):
         make('affine', 3, random_weights=False).fit(tf.data.Dataset.from_tensors(np.full([4, 3], np.nan)))
     with pytest.raises(ValueError, match='at least one batch of events'):
@@ -181,6 +203,24 @@ def test_networks_over_images_do_not_extrapolate(rng):
     unlikely, limit, likely = (network(np.where(np.eye(4)[:, :, None] > 0, value, x)) for value in (1e4, 10., 9.))
     np.testing.assert_array_equal(unlikely, limit)
     assert np.abs(limit - likely).max() > 0.1
+
+
+def test_a_temperature_may_be_a_tensor_and_gradients_pass_through_encode_and_decode():
+    model = make('affine', 3)
+    x = tf.constant(some_events(model, 4))
+    dist = model.distribution()
+    for temperature in (tf.constant(0.5), np.array(0.5), np.float32(0.5)):
+        np.testing.assert_array_equal(dist.sample(2, seed=0, temperature=temperature),
+                                      dist.sample(2, seed=0, temperature=0.5))
+    traced = tf.function(lambda temperature: dist.sample(2, seed=0, temperature=temperature))
+    np.testing.assert_allclose(traced(tf.constant(0.5)), dist.sample(2, seed=0, temperature=0.5), atol=1e-5)
+    for method in (model.encode, model.decode):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(method(x) ** 2)
+        assert np.all(tape.gradient(total, x) != 0)
+        with pytest.raises(RuntimeError, match=r'tf\.function .* use bijector\(condition\)'):
+            tf.function(method)(x)
 
 
 def test_interpolation_goes_from_one_event_to_the_other():
@@ -238,7 +278,8 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
     (lambda: make('affine', 2).distribution().sample(temperature=0), 'temperature must be a finite number above 0'),
     (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, finite numbers of shape \(None, 2\)'),
-    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, finite numbers .*, or with NaN'),
+    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, finite numbers .*, or with values'),
+    (lambda: make('affine', 2).encode(3), r'Expected events of shape \(2,\)'),
     (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, finite numbers'),
     (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),

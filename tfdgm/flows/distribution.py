@@ -22,7 +22,8 @@ class TemperedDistribution(ModelDistribution):
             sample_shape: how many events, an integer or a shape.
             seed: an integer, a stateless seed, or None.
             name: a name for its operations.
-            temperature: 1 samples the model; below 1, events are more alike and closer to what is typical.
+            temperature: a number, or a tensor that holds one; 1 samples the model; below 1, events are more alike
+                and closer to what is typical.
 
         Returns:
             `[*sample_shape, *batch_shape, *event_shape]`, float32.
@@ -30,8 +31,11 @@ class TemperedDistribution(ModelDistribution):
         Raises:
             ValueError: if the temperature is not above 0.
         """
-        temperature = tf.convert_to_tensor(checks.positive(temperature, 'temperature'), tf.float32)
-        return super().sample(sample_shape, seed, name, given=(temperature,))
+        value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
+        if value is not None:  # Inside a graph a tensor may have none yet.
+            temperature = checks.positive(value.item() if np.shape(value) == () and hasattr(value, 'item') else value,
+                                          'temperature')
+        return super().sample(sample_shape, seed, name, given=(tf.cast(temperature, tf.float32),))
 
     @property
     def _sampler(self):

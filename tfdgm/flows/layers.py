@@ -32,8 +32,14 @@ class Scaling(keras.layers.Layer):
         return x * ops.exp(log_scale), ops.sum(log_scale)
 
 
+FEWEST_VALUES = 16
+
+
 class ActNorm(keras.layers.Layer):
     """Moves and scales each feature of the last axis; the first events get a mean of 0 and a variance of 1.
+
+    Where there are fewer than `FEWEST_VALUES` of a feature, standard normal ones stand for the missing: one event has
+    no variance, and the little that two have would be scaled up without bound.
 
     Source: D. Kingma and P. Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018
     (https://arxiv.org/abs/1807.03039), section 3.1.
@@ -59,8 +65,12 @@ class ActNorm(keras.layers.Layer):
         return bool(self.started.numpy())
 
     def _start(self, x):
-        axes = tuple(range(len(x.shape) - 1))
-        mean, variance = ops.mean(x, axes), ops.var(x, axes)
+        x = ops.reshape(x, (-1, x.shape[-1]))
+        total = max(len(x), FEWEST_VALUES)
+        own, missing = len(x) / total, 1 - len(x) / total
+        mean, variance = ops.mean(x, 0), ops.var(x, 0)
+        variance = own * variance + missing + own * missing * mean ** 2
+        mean = own * mean
         self.log_scale.assign(-0.5 * ops.log(variance + 1e-6))
         self.shift.assign(-mean * ops.exp(self.log_scale))
         self.started.assign(1.)

@@ -178,6 +178,8 @@ class FlowModel(GenerativeModel):
 
         Raises:
             ValueError: if events or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked: there `bijector(condition).inverse`
+                does it, of real values.
 
         >>> import numpy as np, tfdgm
         >>> model = tfdgm.NICE(4, hidden_units=(16,))
@@ -186,7 +188,8 @@ class FlowModel(GenerativeModel):
         array([[1., 1., 1., 1.],
                [1., 1., 1., 1.]], dtype=float32)
         """
-        x, condition, _ = checks.data(self, x, condition)
+        require_values('encode', 'inverse')
+        x, condition, _ = checks.data(self, x if tf.is_tensor(x) else np.asarray(x), condition)
         return self._run_batch(self.encode_batch, x, condition)
 
     def decode(self, z, condition=None):
@@ -194,11 +197,14 @@ class FlowModel(GenerativeModel):
 
         Raises:
             ValueError: if latents or conditions are not valid.
+            RuntimeError: inside a `tf.function`: there `bijector(condition).forward` does it, to real values.
         """
-        z = np.asarray(z)
-        if z.dtype.kind not in 'biuf' or z.shape[1:] != (self.num_sites,) or not np.all(np.isfinite(z)):
+        require_values('decode', 'forward')
+        z = z if tf.is_tensor(z) else np.asarray(z)
+        array = np.asarray(z)
+        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_sites,) or not np.all(np.isfinite(array)):
             raise ValueError(f'Expected latents, finite numbers of shape {(None, self.num_sites)}; got an array of '
-                             f'shape {z.shape} and type {z.dtype}, or with NaN.')
+                             f'shape {array.shape} and type {array.dtype}, or with values that are not finite.')
         checks.condition_given(self.condition, condition)
         if condition is not None:
             condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
@@ -251,14 +257,19 @@ class FlowModel(GenerativeModel):
         waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and not layer.has_started()]
         if not waiting:
             return x
-        events = x
         if checks.is_dataset(x):
-            batch, x = first_batch(x)
-            events, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        events = events['events'] if isinstance(events, dict) else events
-        checks.events(self, events)
-        events = tf.cast(events[:EVENTS_TO_START], tf.float32)
-        y = None if y is None else tf.convert_to_tensor(y[:EVENTS_TO_START])
+            batches, x = first_batches(x)
+            firsts = [keras.utils.unpack_x_y_sample_weight(batch)[:2] for batch in batches]
+        else:
+            firsts = [(x, y)]
+        firsts = [(events['events'] if isinstance(events, dict) else events, y) for events, y in firsts]
+        for events, _ in firsts:
+            checks.events(self, events)
+        events = np.concatenate([np.asarray(events, 'float32') for events, _ in firsts])
+        # From all over an array, which may be sorted by class.
+        places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)
+        y = None if firsts[0][1] is None else tf.constant(np.concatenate([np.asarray(y) for _, y in firsts])[places])
+        events = tf.constant(events[places])
         for layer in waiting:
             layer.watching = True
         try:
@@ -274,13 +285,28 @@ class FlowModel(GenerativeModel):
         return super().train_on_batch(x, y, *args, **kwargs)
 
 
-def first_batch(batches):
-    """The first batch of a pipeline, and the whole pipeline: a generator can be read but once."""
-    iterator = iter(batches)
-    try:
-        first = next(iterator)
-    except StopIteration:
-        raise ValueError('Expected at least one batch of events; the pipeline has none.') from None
+def require_values(name, way):
+    """Raises inside a `tf.function`, whose tensors have no values yet."""
+    if not tf.executing_eagerly():
+        raise RuntimeError(f'{name} checks the values that it is given, and inside a tf.function there are none yet: '
+                           f'use bijector(condition).{way} there.')
+
+
+def first_batches(batches):
+    """The first `EVENTS_TO_START` events of a pipeline, in batches, and the whole: a generator is read but once."""
+    firsts, count = [], 0
+    if isinstance(batches, keras.utils.PyDataset):
+        iterator = (batches[index] for index in range(len(batches)))
+    else:
+        iterator = iter(batches)
+    for batch in iterator:
+        firsts.append(batch)
+        events = keras.utils.unpack_x_y_sample_weight(batch)[0]
+        count += len(events['events'] if isinstance(events, dict) else events)
+        if count >= EVENTS_TO_START:
+            break
+    if not firsts:
+        raise ValueError('Expected at least one batch of events; the pipeline has none.')
     if iterator is batches:
-        batches = (batch for batch in itertools.chain([first], iterator))
-    return first, batches
+        batches = (batch for batch in itertools.chain(firsts, iterator))
+    return firsts, batches
