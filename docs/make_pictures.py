@@ -65,7 +65,7 @@ def samples_of(names, path):
 
 
 def interpolations(name, path):
-    """Ways of a flow from one test image to another, along a straight line of latents: two in each row."""
+    """Eight pairs of test images and the ways of a flow between them, two in each row."""
     images = tfdgm.data.as_arrays(tfdgm.data.load(split='test', **pretrained.read_config(zoo.folder(name))['dataset']))
     places = np.random.RandomState(0).permutation(len(images))[:16].reshape(2, 8)
     model = zoo.load(name)
