@@ -52,7 +52,7 @@ def digits_samples(path, **options):
 
 def samples_of(names, path):
     """100 samples of each model, side by side."""
-    columns = 3
+    columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(4.5 * columns, 4.8 * rows), layout='constrained', squeeze=False)
