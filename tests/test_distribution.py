@@ -130,6 +130,12 @@ def test_distributions_around_it_have_its_variables(model):
         assert len(outer.trainable_variables) == len(model.trainable_variables)
 
 
+def test_large_seeds_are_seeds_of_their_own(model):
+    dist = model.distribution(1)
+    for seed in 2**31, 2**40:
+        assert not np.array_equal(dist.sample(20, seed=seed), dist.sample(20, seed=0))
+
+
 def test_stateless_seeds_and_none(model):
     dist = model.distribution(1)
     np.testing.assert_array_equal(dist.sample(9, seed=[4, 2]), dist.sample(9, seed=[4, 2]))

@@ -159,8 +159,8 @@ def events(model, x):
     outside = ~(np.asarray(model.contains(array)) | padding)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
-                         f'{array[outside].flat[0]} in event {first_event(outside)}: {type(model).__name__} with '
-                         f'this output needs every value to be {model.support()}.')
+                         f'{array[outside].flat[0]} in event {first_event(outside)}: this '
+                         f'{type(model).__name__} needs every value to be {model.support()}.')
 
 
 def as_array(values) -> np.ndarray:

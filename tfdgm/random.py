@@ -16,7 +16,7 @@ def stateless_seed(seed):
     if seed is None:
         return tfp.random.sanitize_seed(None)
     if isinstance(seed, numbers.Integral):
-        return tf.constant([0, seed % 2**31], tf.int32)
+        return tf.constant([seed // 2**31 % 2**31, seed % 2**31], tf.int32)
     tensor = seed if tf.is_tensor(seed) else np.asarray(seed)
     if not tf.as_dtype(tensor.dtype).is_integer or tuple(tensor.shape) not in ((), (2,)):
         raise ValueError(f'seed must be a whole number, two of them (a stateless seed), or None, got {seed!r}.')
