@@ -326,6 +326,11 @@ def test_solvers_agree_and_hutchinson_trains(rng):
     np.testing.assert_allclose(estimates, fixed(x, training=True), atol=0.2)
 
 
+def test_hutchinsons_signs_do_not_follow_from_the_noise_of_dequantisation():
+    model = tfdgm.FFJORD(3, trace='hutchinson', dequantization=UniformDequantization(4))
+    assert not np.array_equal(model._trace_seeds.next(), model._noise_seeds.next())
+
+
 def test_regularization_of_a_continuous_flow_is_the_energy_along_its_paths(rng):
     x = rng.normal(size=(8, 2)).astype('float32')
     free, bound = (make('ffjord', 2, regularization=weight, steps=16) for weight in (0., 0.25))

@@ -157,7 +157,8 @@ class FFJORD(FlowModel):
         self.velocity = TimeNetwork(
             self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
             dtype=self.dtype_policy, name='velocity')
-        self._trace_seeds = keras.random.SeedGenerator(self.seed)
+        # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
+        self._trace_seeds = keras.random.SeedGenerator(self.seed + 1)
         self.built = True
 
     def flow(self, features, training=False):
