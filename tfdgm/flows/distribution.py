@@ -56,7 +56,8 @@ class TemperedDistribution(ModelDistribution):
 class DequantizedDistribution(TemperedDistribution):
     """Whole numbers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
 
-    `model.distribution()` makes one. Its samples are exact, those of the flow rounded down.
+    `model.distribution()` makes one. Its samples are those of the flow rounded down; what lies beyond the levels, which
+    the bound does not count, becomes the first or the last.
     """
 
 
