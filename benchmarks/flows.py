@@ -1,6 +1,6 @@
 """Speed of the flows, as tables from one run.
 
-    python benchmarks/flows.py [--repeats 5]
+    python benchmarks/flows.py [--repeats 10]
 
 The first two tables say how many images a second each flow trains on, scores and samples, compiled by XLA, and how many
 times as many these are as with TensorFlow's own kernels; `sample / score` is the ratio of their times under XLA. Images
@@ -54,13 +54,13 @@ def throughputs(system, shape, repeats):
     plain.compile('adam', jit_compile=False)
     batch, scored = images(shape, 64), tf.constant(images(shape, 2 if system == 'FFJORD' else 64))
     seed = tf.constant([0, 0])
-    works = (
+    calls = (
         (len(batch), *(functools.partial(one.train_on_batch, batch) for one in (model, plain))),
         (len(scored), *(functools.partial(one.run, one.log_prob, scored, None) for one in (model, plain))),
         (64, *(functools.partial(one.run, one.sample, 64, None, seed) for one in (model, plain))))
-    return [[count / time for time in seconds(*(lambda work=work: np.asarray(work()) for work in pair),
-                                              repeats=repeats)]
-            for count, *pair in works]
+    times = iter(seconds(*(lambda call=call: np.asarray(call()) for _, *pair in calls for call in pair),
+                         repeats=repeats))
+    return [[count / next(times) for _ in pair] for count, *pair in calls]
 
 
 def solvers_table(repeats):
@@ -106,7 +106,7 @@ def solvers_table(repeats):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--repeats', type=int, default=10)
     arguments = parser.parse_args()
     console = Console(width=130)
     processes = concurrent.futures.ProcessPoolExecutor(
