@@ -17,6 +17,7 @@ def system(name):
 
 
 WITH_WEIGHTS = [name for name in zoo.names() if (zoo.folder(name) / pretrained.WEIGHTS).exists()]
+LARGEST_LOGIT = 8.
 FLOWS = [name for name in WITH_WEIGHTS if issubclass(system(name), tfdgm.FlowModel)]
 DIGITS = [name for name in WITH_WEIGHTS if name.endswith('_digits')]
 
@@ -71,15 +72,18 @@ def test_a_trained_flow_can_be_undone_on_data_and_on_samples_also_unlikely_ones(
     x = data.as_arrays(data.load(split='test', **dataset).take(100))
     np.testing.assert_array_equal(model.decode(model.encode(x)), x)
     bijector, dist = model.bijector(), model.continuous_distribution()
-    for temperature, share, largest in ((1., 0.95, 2e-3), (1.5, 0.9, 0.1)):
+    units = model.dequantization.bijector()
+    for temperature, share in ((1., 0.95), (1.5, 0.5)):
         samples = dist.sample(100, seed=0, temperature=temperature)
         assert np.isfinite(samples).all() and np.isfinite(dist.log_prob(samples)).all()
         again = bijector.forward(tf.identity(bijector.inverse(tf.identity(samples))))
         errors = np.abs(again - samples).max(axis=(1, 2, 3)) / np.abs(samples).max()
-        assert np.mean(errors < 1e-4) >= share
         # Where a sigmoid is all but flat, its value in float32 has few digits of what it was made from, or none: at
-        # 1.5 some pixels lie at its very ends, and what the networks make of these changes others.
-        assert np.max(errors) < largest
+        # 1.5 some pixels lie at its very ends, and what the networks make of these changes others. The other images
+        # must come back.
+        kept = np.abs(units.inverse(samples)).max(axis=(1, 2, 3)) < LARGEST_LOGIT
+        assert np.mean(kept) >= share
+        assert np.max(errors[kept]) < 2e-3 and np.mean(errors[kept] < 1e-4) > 0.95
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)

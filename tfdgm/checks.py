@@ -52,6 +52,13 @@ def positive(value, name: str) -> float:
     return float(value)
 
 
+def not_negative(value, name: str) -> float:
+    """Returns a constructor's argument if it is a finite number from 0."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < np.inf:
+        raise ValueError(f'{name} must be a finite number from 0, got {value!r}.')
+    return float(value)
+
+
 def one_of(value, choices, name: str) -> str:
     """Returns a constructor's argument if it is one of the choices."""
     if value not in choices:
@@ -119,10 +126,12 @@ def conditions(condition, values, batch_shape=None) -> np.ndarray:
     if values.dtype.kind not in 'biuf':
         raise ValueError(f'Expected a condition of {condition.describe()}, got values of type {values.dtype}.')
     static_shape(values, condition.shape, 'conditions')
-    valid = np.asarray(condition.contains(values))
+    with np.errstate(over='ignore', invalid='ignore'):  # What float32 can't hold becomes infinite.
+        converted = values.astype(condition.dtype)
+    valid = np.asarray(condition.contains(values)) & np.isfinite(converted)
     if not valid.all():
         raise ValueError(f'Expected a condition of {condition.describe()}, got {values[~valid].flat[0]}.')
-    return values.astype(condition.dtype)
+    return converted
 
 
 def conditions_of_each(condition, values, count: int, what: str) -> np.ndarray:
@@ -144,13 +153,16 @@ def events(model, x):
                          f'{(None, *model.event_shape)}, got an array of shape {array.shape}.')
     if not len(array):
         raise ValueError(f'Expected at least one event, got an array of shape {array.shape}.')
+    given = array
+    with np.errstate(over='ignore'):  # What float32 can't hold becomes infinite, and lies outside.
+        array = array.astype('float32')
     padding = False
     if model.variable_length:
-        padding = np.asarray(model.padding(array.astype('float32')))
-        empty = np.isnan(array.astype('float32')).reshape(len(array), -1).all(axis=1)
+        padding = np.asarray(model.padding(array))
+        empty = np.isnan(array).reshape(len(array), -1).all(axis=1)
         if empty.any():
             raise ValueError(f'Event {int(np.argmax(empty))} is empty: all of it is NaN. Leave it out.')
-    if array.dtype.kind == 'f':
+    if given.dtype.kind == 'f':
         missing = np.isnan(array) & np.logical_not(padding)
         if missing.any():
             raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
@@ -159,7 +171,7 @@ def events(model, x):
     outside = ~(np.asarray(model.contains(array)) | padding)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
-                         f'{array[outside].flat[0]} in event {first_event(outside)}: this '
+                         f'{given[outside].flat[0]} in event {first_event(outside)}: this '
                          f'{type(model).__name__} needs every value to be {model.support()}.')
 
 

@@ -50,6 +50,9 @@ class ModelDistribution(tfd.Distribution):
         tfd.Distribution.__init__(
             self, dtype=tf.float32, reparameterization_type=tfd.NOT_REPARAMETERIZED, **kwargs)
 
+    def __reduce__(self):
+        return type(self), (self._model, self._condition, self.validate_args, self.allow_nan_stats, self.name)
+
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {'condition': tfp.util.ParameterProperties(
@@ -100,8 +103,8 @@ class ModelDistribution(tfd.Distribution):
     def _log_prob(self, x):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
-        if x.dtype == tf.string:
-            raise ValueError('Expected events of numbers, got text.')
+        if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
+            raise ValueError(f'Expected events of real numbers, got {x.dtype.name}.')
         x = tf.cast(x, tf.float32)
         condition = self._condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]

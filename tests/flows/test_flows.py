@@ -1,6 +1,8 @@
 """What flows learn, how they start and where they refuse."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import keras
@@ -12,7 +14,7 @@ import tensorflow_probability as tfp
 
 import tfdgm
 from tests.flows.systems import IMAGE_SYSTEMS, VECTOR_SYSTEMS, make, some_events
-from tfdgm.conditions import Label
+from tfdgm.conditions import Label, Vector
 from tfdgm.flows import UniformDequantization
 from tfdgm.flows.layers import ConvolutionNetwork
 from tfdgm.random import hashed_uniforms
@@ -258,6 +260,40 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     assert joint.log_prob(joint.sample(3, seed=1)).shape == (3,)
 
 
+@pytest.mark.parametrize('dequantization', [None, UniformDequantization(4)])
+def test_what_is_made_of_a_flow_s_distribution_has_the_model_s_variables(dequantization):
+    model = make('affine', 2, condition=Label(2), dequantization=dequantization)
+    dist, pair = model.distribution(1), model.distribution([0, 1])
+    module = tf.Module()
+    module.prior = dist
+    around = [tfd.Sample(dist, 3), tfd.Independent(pair, 1), tfd.JointDistributionSequential([dist]), module,
+              tfd.MixtureSameFamily(tfd.Categorical(probs=[0.5, 0.5]), pair),
+              tfd.Mixture(tfd.Categorical(probs=[0.5, 0.5]), [dist, dist])]
+    if dequantization is None:
+        around.append(tfd.TransformedDistribution(dist, tfb.Exp()))
+    expected = {id(variable.value) for variable in model.trainable_variables}
+    for outer in around:
+        assert {id(variable) for variable in outer.trainable_variables} == expected, outer
+
+
+def test_a_flow_s_distribution_goes_through_functions_and_copies():
+    model, other = (make('affine', 2, condition=Label(2)) for _ in range(2))
+    other.set_weights([weight * 0.5 for weight in other.get_weights()])
+    x = some_events(model, 4)
+    score = tf.function(lambda dist: dist.log_prob(x))
+    for dist in (model.distribution(1), other.distribution(1), model.distribution(0), other.distribution([1, 0, 0, 1])):
+        for same in (copy.copy, copy.deepcopy, lambda dist: pickle.loads(pickle.dumps(dist)),
+                     lambda dist: tf.function(lambda: dist)(),
+                     lambda dist: tf.nest.map_structure(lambda part: part, dist, expand_composites=True)):
+            np.testing.assert_allclose(same(dist).log_prob(x), dist.log_prob(x), rtol=1e-5)
+        np.testing.assert_allclose(score(dist), dist.log_prob(x), rtol=1e-5)
+    assert score.experimental_get_tracing_count() == 3  # Only the third is like another: the first.
+    copied = copy.deepcopy(model.distribution(1))
+    assert copied.model is not model
+    with pytest.raises(TypeError, match='temperature'):
+        model.distribution(1).experimental_sample_and_log_prob(2, temperature=0.5)
+
+
 # Bad input -----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('make_model, message', [
@@ -272,20 +308,27 @@ def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     (lambda: UniformDequantization(4, logit=0.5), 'between 0 and 0.5'),
     (lambda: tfdgm.FFJORD(2, solver='euler'), "one of 'runge_kutta', 'dormand_prince'; got 'euler'"),
     (lambda: tfdgm.FFJORD(2, trace='rough'), "one of 'exact', 'hutchinson'"),
-    (lambda: tfdgm.FFJORD(2, regularization=-1), 'regularization of FFJORD must be a number from 0'),
+    (lambda: tfdgm.FFJORD(2, regularization=-1), 'regularization of FFJORD must be a finite number from 0'),
     (lambda: tfdgm.NeuralSplineFlow(2, bins=1), 'bins .* at least 2'),
     (lambda: tfdgm.NeuralSplineFlow(2, bound=-1), 'bound .* above 0'),
     (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
     (lambda: make('affine', 2).distribution().sample(temperature=0), 'temperature must be a finite number above 0'),
-    (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, finite numbers of shape \(None, 2\)'),
-    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, finite numbers .*, or with values'),
+    (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, at least one, of shape \(None, 2\)'),
+    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, .*, or with values'),
     (lambda: make('affine', 2).encode(3), r'Expected events of shape \(2,\)'),
-    (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, finite numbers'),
+    (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, .* finite numbers'),
+    (lambda: make('affine', 2).decode([[1e300, 0.]]), 'Expected latents, .* finite numbers in float32'),
+    (lambda: make('glow').decode(np.zeros([0, 16])), 'Expected latents, at least one'),
+    (lambda: make('affine', 2).encode([[0., 1e300]]), '1e[+]300 in event 0.* a finite real number'),
+    (lambda: make('affine', 2, condition=Vector(1)).encode([[0., 1.]], [[1e300]]), 'finite .*, got 1e[+]300'),
+    (lambda: make('affine', 2).distribution().log_prob([[1j, 0]]), 'Expected events of real numbers, got complex'),
     (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
     (lambda: make('affine', 2).interpolate(np.zeros([3, 2]), np.ones([4, 2])), r'as many .*\(3, 2\) and \(4, 2'),
     (lambda: make('affine', 2, condition=Label(3)).encode(np.zeros([3, 2])), 'no condition was given'),
     (lambda: make('affine', 2, condition=Label(3)).bijector(5), 'from 0 to 2|0 … 2'),
+    *((lambda system=system: make(system, 2, condition=Label(3)).bijector([0, 1]).inverse(np.zeros([3, 2], 'float32')),
+       r'batch shape \(2,\) does not broadcast to the batch shape \(3,\)') for system in ('affine', 'maf', 'ffjord')),
 ])
 def test_bad_input_is_refused_with_what_to_do(make_model, message):
     with pytest.raises(ValueError, match=message):

@@ -130,12 +130,10 @@ def test_a_saved_flow_is_the_same(system, tmp_path):
 
 
 @every_system
-def test_only_the_networks_compute_in_mixed_precision(system):
+def test_flows_compute_in_float32_under_every_policy(system):
     model, full = make(system, dtype='mixed_bfloat16'), make(system)
-    full.set_weights(model.get_weights())
     x = some_events(model) * 3 + 50
     for each in (model, full):
         each.adapt(x)
-    np.testing.assert_allclose(model.distribution().log_prob(x), full.distribution().log_prob(x), rtol=0.02, atol=0.5)
-    z = model.bijector().inverse(x)
-    np.testing.assert_allclose(model.bijector().forward(bound(z)), x, rtol=2e-5 if system != 'ffjord' else 1e-2)
+    np.testing.assert_allclose(model.distribution().log_prob(x), full.distribution().log_prob(x), rtol=1e-6)
+    np.testing.assert_allclose(model.decode(model.encode(x)), x, rtol=1e-5)

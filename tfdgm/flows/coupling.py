@@ -8,7 +8,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine, permutation
-from tfdgm.flows.layers import ActNorm, DenseNetwork, InvertibleConvolution
+from tfdgm.flows.layers import ActNorm, DenseNetwork, InvertibleConvolution, random_state
 from tfdgm.flows.model import FlowModel
 
 tfb = tfp.bijectors
@@ -41,7 +41,7 @@ class CouplingFlow(FlowModel):
         parts = [((even, odd), (odd, even))[index % 2] for index in range(couplings)]
         self.networks = [
             DenseNetwork(kept, hidden_units, changed * self.num_parameters, self.condition, activation,
-                         dtype=self.dtype_policy, name=f'network_{index}')
+                         name=f'network_{index}')
             for index, (kept, changed) in enumerate(parts)]
 
     def transform(self, parameters) -> tfb.Bijector:
@@ -148,7 +148,7 @@ class NeuralSplineFlow(CouplingFlow):
         self.bound = checks.positive(bound, 'bound of NeuralSplineFlow')
         super().__init__(event_shape, dequantization=dequantization, condition=condition, couplings=couplings,
                          hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
-        random = np.random.RandomState(self.seed)
+        random = random_state(self.seed)
         self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}')
                       for index in range(couplings)]
         self.rotations = [InvertibleConvolution(self.num_sites, 1, random, dtype='float32', name=f'rotation_{index}')

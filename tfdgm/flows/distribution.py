@@ -65,7 +65,22 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     """The distribution of a flow's real values: a `tfd.TransformedDistribution` whose variables are the model's.
 
     `model.distribution()` makes one. `distribution` is the base, `bijector` the flow; gradients pass through samples.
+
+    Args:
+        model: a `FlowModel`.
+        condition: see `ModelDistribution`, as the other arguments.
+        validate_args: whether to check the arguments of `log_prob` against the support.
+        allow_nan_stats: as in every TFP distribution.
+        name: a name for its operations.
+        model_variables: left out. TensorFlow takes a `tfd.TransformedDistribution` apart into the tensors among its
+            arguments, instead of looking at its attributes, where it searches for the variables in what is made of it.
     """
+
+    def __init__(self, model, condition=None, validate_args=False, allow_nan_stats=True, name=None,
+                 model_variables=None):
+        super().__init__(model, condition, validate_args, allow_nan_stats, name)
+        if model_variables is not None:
+            self._model_variables = model_variables
 
     def _start(self, **kwargs):
         model, condition = self._model, self._condition
@@ -93,7 +108,7 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     def _call_sample_n(self, sample_shape, seed, **kwargs):
         return tfd.Distribution._call_sample_n(self, sample_shape, seed, **kwargs)
 
-    def _sample_and_log_prob(self, sample_shape, seed, **kwargs):
+    def _sample_and_log_prob(self, sample_shape, seed):
         checks.sample_shape(sample_shape)
         condition = self._repeated_condition(tf.reduce_prod(sample_shape))
         outer = tf.concat([sample_shape, self._batch_shape_tensor()], 0)

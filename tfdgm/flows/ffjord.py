@@ -11,7 +11,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
-from tfdgm.flows.layers import Network
+from tfdgm.flows.layers import Network, spread
 from tfdgm.flows.model import FlowModel
 from tfdgm.layers import dense
 
@@ -74,18 +74,19 @@ class TimeNetwork(Network):
         hidden_units: the width of each hidden layer.
         num_features: how many a condition has, or 0.
         activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
-        **kwargs: `name` and `dtype`.
+        **kwargs: `name`.
     """
 
     def __init__(self, size, hidden_units, num_features, activation, **kwargs):
         super().__init__((size,), **kwargs)
-        policy, widths, self.layers = self.dtype_policy, (size, *hidden_units, size), []
+        widths, self.layers = (size, *hidden_units, size), []
         for index, (before, units) in enumerate(itertools.pairwise(widths)):
             last = {'kernel_initializer': 'zeros'} if index == len(hidden_units) else {}
             self.layers.append((
-                dense(before, units, f'dense_{index}', policy, **last),
-                dense(1 + num_features, units, f'gate_{index}', policy),
-                dense(1 + num_features, units, f'shift_{index}', policy, use_bias=False, kernel_initializer='zeros')))
+                dense(before, units, f'dense_{index}', 'float32', **last),
+                dense(1 + num_features, units, f'gate_{index}', 'float32'),
+                dense(1 + num_features, units, f'shift_{index}', 'float32', use_bias=False,
+                      kernel_initializer='zeros')))
         self.activation = keras.activations.get(activation)
         self.built = True
 
@@ -149,14 +150,14 @@ class FFJORD(FlowModel):
         self.hidden_units = checks.wholes(hidden_units, 'hidden_units of FFJORD')
         self.activation = activation
         self.trace = checks.one_of(trace, ('exact', 'hutchinson'), 'trace of FFJORD')
-        self.regularization = checks.share(regularization, 'regularization of FFJORD')
+        self.regularization = checks.not_negative(regularization, 'regularization of FFJORD')
         self.solver = checks.one_of(solver, ('runge_kutta', 'dormand_prince'), 'solver of FFJORD')
         self.steps = checks.whole(steps, 'steps of FFJORD')
         self.tolerance = checks.positive(tolerance, 'tolerance of FFJORD')
         self.max_steps = checks.whole(max_steps, 'max_steps of FFJORD')
         self.velocity = TimeNetwork(
             self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
-            dtype=self.dtype_policy, name='velocity')
+            name='velocity')
         # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
         self._trace_seeds = keras.random.SeedGenerator(self.seed + 1)
         self.built = True
@@ -166,8 +167,7 @@ class FFJORD(FlowModel):
             time = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), tf.cast(time, tf.float32))
             if features is None:
                 return self.velocity(z, time)
-            given = tf.broadcast_to(features, tf.concat([tf.shape(z)[:-1], features.shape[-1:]], 0))
-            return self.velocity(z, tf.concat([time, given], axis=-1))
+            return self.velocity(z, tf.concat([time, spread(features, z, 1)], axis=-1))
 
         return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), tfb.FFJORD(
             velocity, ode_solve_fn=self._solve(training), trace_augmentation_fn=self._trace(training))])

@@ -1,11 +1,10 @@
 """Glow: flows of images with invertible 1x1 convolutions."""
 
-import numpy as np
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine
-from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, InvertibleConvolution
+from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, InvertibleConvolution, random_state
 from tfdgm.flows.multiscale import ImageFlow
 
 
@@ -27,7 +26,7 @@ class Glow(ImageFlow):
     Args:
         event_shape: `(height, width, channels)`.
         dequantization: of whole numbers, see `FlowModel`.
-        condition: what the events depend on; it adds to the biases of the couplings' networks.
+        condition: what the events depend on; it adds to the biases of all networks.
         scales: how many scales; the sides of the images must be multiples of 2 to its power.
         steps: how many steps at each scale.
         filters: how many features a coupling's network has.
@@ -43,7 +42,7 @@ class Glow(ImageFlow):
         self.steps = checks.whole(steps, 'steps of Glow')
         self.filters = checks.whole(filters, 'filters of Glow')
         self.blocks = checks.whole(blocks, 'blocks of Glow')
-        random, policy = np.random.RandomState(self.seed), self.dtype_policy
+        random = random_state(self.seed)
         self.norms, self.rotations, self.networks, self.priors = [], [], [], []
         for scale in range(scales):
             height, width, channels = self.scale_shape(scale)
@@ -54,11 +53,11 @@ class Glow(ImageFlow):
                 self.rotations.append(InvertibleConvolution(
                     channels, 3, random, dtype='float32', name=f'rotation_{name}'))
                 self.networks.append(ConvolutionNetwork(
-                    (height, width, kept), filters, blocks, 2 * (channels - kept), condition, dtype=policy,
+                    (height, width, kept), filters, blocks, 2 * (channels - kept), condition,
                     name=f'network_{name}'))
             if scale < scales - 1:
                 self.priors.append(ConvolutionNetwork(
-                    (height, width, kept), filters, 0, 2 * (channels - kept), condition, dtype=policy,
+                    (height, width, kept), filters, 0, 2 * (channels - kept), condition,
                     name=f'prior_{scale}'))
         self.built = True
 

@@ -1,7 +1,10 @@
 """The Keras layers of flows: invertible ones, and the networks inside couplings.
 
 An invertible layer turns events into latents, `layer(x)`, or latents into events, `layer(z, invert=True)`; either way
-it returns the values and the logarithm of the Jacobian determinant. They compute in float32 under every policy.
+it returns the values and the logarithm of the Jacobian determinant.
+
+Everything computes in float32 under every policy. Each way rounds elsewhere; a network in bfloat16 would make much of
+the difference, and one way no longer undo the other.
 """
 
 import keras
@@ -10,6 +13,7 @@ import scipy.linalg
 import tensorflow as tf
 from keras import ops
 
+from tfdgm import checks
 from tfdgm.layers import dense
 
 
@@ -30,6 +34,11 @@ class Scaling(keras.layers.Layer):
     def call(self, x, invert=False):
         log_scale = -self.log_scale if invert else ops.convert_to_tensor(self.log_scale)
         return x * ops.exp(log_scale), ops.sum(log_scale)
+
+
+def random_state(seed: int) -> np.random.RandomState:
+    """What a flow draws from when it is made; its numbers are promised never to change. NumPy's seeds have 32 bits."""
+    return np.random.RandomState(seed % 2**32)
 
 
 FEWEST_VALUES = 16
@@ -116,13 +125,12 @@ class InvertibleConvolution(keras.layers.Layer):
         self.log_scale = weight(np.log(np.abs(diagonal)), 'log_scale')
         self.lower = weight(np.tril(lower, -1), 'lower')
         self.upper = weight(np.triu(upper, 1), 'upper')
-        self.below = np.tril(np.ones((features, features), 'float32'), -1)
         self.built = True
 
     def call(self, x, invert=False):
-        size = len(self.below)
-        lower = self.lower * self.below + np.eye(size, dtype='float32')
-        upper = self.upper * self.below.T + ops.diag(self.signs * ops.exp(self.log_scale))
+        size = self.log_scale.shape[0]
+        lower = tf.linalg.set_diag(tf.linalg.band_part(self.lower, -1, 0), tf.ones(size))
+        upper = tf.linalg.set_diag(tf.linalg.band_part(self.upper, 0, -1), self.signs * ops.exp(self.log_scale))
         log_det = ops.sum(self.log_scale) * pixels_of(x, self.event_ndims)
         # An image has more pixels than channels, so the product or the inverse of the factors comes first. A batch of
         # vectors has mostly fewer events than each has features: there the factors act one after the other.
@@ -137,6 +145,19 @@ class InvertibleConvolution(keras.layers.Layer):
         return tf.reshape(rows, tf.shape(x)) if self.event_ndims == 1 else ops.matmul(x, rows), log_det
 
 
+def spread(features, x, axes: int):
+    """A condition's features for each of the events `x`, which have so many axes: `[…, n]`.
+
+    Raises:
+        ValueError: if the batch shape of the condition does not broadcast to that of the events.
+    """
+    outer, given = x.shape[:len(x.shape) - axes], features.shape[:-1]
+    if outer.is_fully_defined() and given.is_fully_defined() and not checks.broadcasts(tuple(given), tuple(outer)):
+        raise ValueError(f'A condition of batch shape {tuple(given)} does not broadcast to the batch shape '
+                         f'{tuple(outer[-len(given):])} of what the bijector is given.')
+    return tf.broadcast_to(features, tf.concat([tf.shape(x)[:tf.rank(x) - axes], features.shape[-1:]], 0))
+
+
 def flattened(x, features, axes: int):
     """One batch axis for events of so many axes, and for features whose leading shape broadcasts to theirs.
 
@@ -144,11 +165,9 @@ def flattened(x, features, axes: int):
         `[batch, …]`, `[batch, n]` or None, and the leading shape of the events.
     """
     outer = tf.shape(x)[:tf.rank(x) - axes]
-    x = tf.reshape(x, tf.concat([[-1], x.shape[len(x.shape) - axes:]], 0))
     if features is not None:
-        features = tf.broadcast_to(features, tf.concat([outer, features.shape[-1:]], 0))
-        features = tf.reshape(features, (-1, features.shape[-1]))
-    return x, features, outer
+        features = tf.reshape(spread(features, x, axes), (-1, features.shape[-1]))
+    return tf.reshape(x, tf.concat([[-1], x.shape[len(x.shape) - axes:]], 0)), features, outer
 
 
 class Network(keras.layers.Layer):
@@ -158,11 +177,11 @@ class Network(keras.layers.Layer):
 
     Args:
         shape: of the input.
-        **kwargs: `name` and `dtype`.
+        **kwargs: `name`.
     """
 
     def __init__(self, shape, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype='float32', **kwargs)
         self.shape = tuple(shape)
 
     def evaluate(self, x, features):
@@ -172,16 +191,15 @@ class Network(keras.layers.Layer):
     def call(self, x, features=None):
         """`[…, *shape]`, and features whose leading shape broadcasts to it -> `[…, *result]`, float32."""
         x, features, outer = flattened(x, features, len(self.shape))
-        features = None if features is None else ops.cast(features, self.compute_dtype)
-        result = ops.cast(self.evaluate(ops.cast(x, self.compute_dtype), features), 'float32')
+        result = self.evaluate(x, None if features is None else ops.cast(features, 'float32'))
         return tf.reshape(result, tf.concat([outer, result.shape[1:]], 0))
 
 
-def condition_dense(condition, units, name, dtype):
+def condition_dense(condition, units, name):
     """The layer of a condition's features that adds to a bias, or None; it starts at zero."""
     if condition is None:
         return None
-    return dense(condition.num_features, units, name, dtype, use_bias=False, kernel_initializer='zeros')
+    return dense(condition.num_features, units, name, 'float32', use_bias=False, kernel_initializer='zeros')
 
 
 class DenseNetwork(Network):
@@ -193,18 +211,18 @@ class DenseNetwork(Network):
         outputs: how many numbers come out.
         condition: one of `tfdgm.conditions`, or None.
         activation: of the hidden units, a name that Keras knows.
-        **kwargs: `name` and `dtype`.
+        **kwargs: `name`.
     """
 
     def __init__(self, inputs, hidden_units, outputs, condition=None, activation='relu', **kwargs):
         super().__init__((inputs,), **kwargs)
-        policy, widths = self.dtype_policy, (inputs, *hidden_units)
-        self.hidden = [dense(before, units, f'hidden_{layer}', policy)
+        widths = inputs, *hidden_units
+        self.hidden = [dense(before, units, f'hidden_{layer}', 'float32')
                        for layer, (before, units) in enumerate(zip(widths, hidden_units))]
-        self.conditions = [condition_dense(condition, units, f'condition_{layer}', policy)
+        self.conditions = [condition_dense(condition, units, f'condition_{layer}')
                            for layer, units in enumerate(hidden_units)]
         self.activation = keras.activations.get(activation)
-        self.last = dense(widths[-1], outputs, 'last', policy, kernel_initializer='zeros')
+        self.last = dense(widths[-1], outputs, 'last', 'float32', kernel_initializer='zeros')
         self.built = True
 
     def evaluate(self, x, features):
@@ -220,7 +238,7 @@ LARGEST_VALUE = 10.
 
 
 class ConvolutionNetwork(Network):
-    """Residual blocks of 3x3 and 1x1 convolutions over an image; the condition adds to the bias of each.
+    """A 3x3 convolution over an image, then residual blocks of a 3x3 and a 1x1; a condition adds to each 3x3's bias.
 
     Values beyond `LARGEST_VALUE` count as that.
 
@@ -230,31 +248,27 @@ class ConvolutionNetwork(Network):
         blocks: how many residual blocks.
         outputs: how many channels come out.
         condition: one of `tfdgm.conditions`, or None.
-        **kwargs: `name` and `dtype`.
+        **kwargs: `name`.
     """
 
     def __init__(self, shape, filters, blocks, outputs, condition=None, **kwargs):
         super().__init__(shape, **kwargs)
-        policy = self.dtype_policy
 
         def convolution(size, inputs, units, name, **kwargs):
-            layer = keras.layers.Conv2D(units, size, padding='same', name=name, dtype=policy, **kwargs)
+            layer = keras.layers.Conv2D(units, size, padding='same', name=name, dtype='float32', **kwargs)
             layer.build((None, *shape[:2], inputs))
             return layer
 
         self.first = convolution(3, shape[2], filters, 'first')
         self.blocks = [(convolution(3, filters, filters, f'wide_{block}'),
-                        dense(filters, filters, f'narrow_{block}', policy)) for block in range(blocks)]
-        self.conditions = [condition_dense(condition, filters, f'condition_{block}', policy)
-                           for block in range(blocks)]
+                        dense(filters, filters, f'narrow_{block}', 'float32')) for block in range(blocks)]
+        self.conditions = [condition_dense(condition, filters, f'condition_{layer}') for layer in range(blocks + 1)]
         self.last = convolution(3, filters, outputs, 'last', kernel_initializer='zeros')
         self.built = True
 
     def evaluate(self, x, features):
-        x = self.first(ops.clip(x, -LARGEST_VALUE, LARGEST_VALUE))
-        for (wide, narrow), condition in zip(self.blocks, self.conditions):
-            hidden = wide(ops.relu(x))
-            if condition is not None:
-                hidden = hidden + condition(features)[:, None, None]
-            x = x + narrow(ops.relu(hidden))
+        biases = [0. if layer is None else layer(features)[:, None, None] for layer in self.conditions]
+        x = self.first(ops.clip(x, -LARGEST_VALUE, LARGEST_VALUE)) + biases[0]
+        for (wide, narrow), bias in zip(self.blocks, biases[1:]):
+            x = x + narrow(ops.relu(wide(ops.relu(x)) + bias))
         return self.last(ops.relu(x))

@@ -41,7 +41,8 @@ class FlowModel(GenerativeModel):
         dequantization: None for real values; for whole numbers, a `tfdgm.flows.UniformDequantization`.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
         seed: of the draws of dequantisation, and of what a system draws when it is made.
-        **kwargs: `name`, `dtype` and `trainable`.
+        **kwargs: `name`, `dtype` and `trainable`. Flows compute in float32 whatever the `dtype`: rounded more, an
+            event could not be found from its latents again.
 
     Raises:
         ValueError: if an event has one number only.
@@ -202,9 +203,11 @@ class FlowModel(GenerativeModel):
         require_values('decode', 'forward')
         z = z if tf.is_tensor(z) else np.asarray(z)
         array = np.asarray(z)
-        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_sites,) or not np.all(np.isfinite(array)):
-            raise ValueError(f'Expected latents, finite numbers of shape {(None, self.num_sites)}; got an array of '
-                             f'shape {array.shape} and type {array.dtype}, or with values that are not finite.')
+        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_sites,) or not (
+                len(array) and np.all(abs(array) <= np.finfo('float32').max)):
+            raise ValueError(f'Expected latents, at least one, of shape {(None, self.num_sites)}, finite numbers in '
+                             f'float32; got an array of shape {array.shape} and type {array.dtype}, or with values '
+                             'that are not finite.')
         checks.condition_given(self.condition, condition)
         if condition is not None:
             condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')

@@ -56,7 +56,7 @@ class RealNVP(ImageFlow):
             for index in range(2 * couplings):
                 self.norms.append(ActNorm(channels, 3, dtype='float32', name=f'norm_{scale}_{index}'))
                 self.networks.append(ConvolutionNetwork(
-                    (height, width, channels // 2), filters, blocks, channels, condition, dtype=self.dtype_policy,
+                    (height, width, channels // 2), filters, blocks, channels, condition,
                     name=f'network_{scale}_{index}'))
         self.built = True
 
