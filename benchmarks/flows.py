@@ -1,12 +1,12 @@
 """Speed of the flows, as tables from one run.
 
-    python benchmarks/flows.py [--repeats 10]
+    python benchmarks/flows.py [--repeats 10] [--flow Glow] [--flow FFJORD]
 
 The first two tables say how many images a second each flow trains on, scores and samples, compiled by XLA, and how many
 times as many these are as with TensorFlow's own kernels; `sample / score` is the ratio of their times under XLA. Images
 have 256 levels, and a batch has 64 of them, 2 where FFJORD takes the exact trace. FFJORD always scores and samples by
-an adaptive solver, without XLA. Each flow has a process of its own, for XLA's programs stay in memory. The third table
-has the zoo's `ffjord_digits`, scored by solvers of several precisions on 50 test digits.
+an adaptive solver, without XLA. Each flow has a process of its own, for XLA's programs stay in memory; what it does is
+timed by turns. The third table has the zoo's `ffjord_digits`, scored by solvers of several precisions on 50 test digits.
 """
 
 import argparse
@@ -107,6 +107,7 @@ def solvers_table(repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--repeats', type=int, default=10)
+    parser.add_argument('--flow', action='append', choices=SYSTEMS, help='only these; all if left out')
     arguments = parser.parse_args()
     console = Console(width=130)
     processes = concurrent.futures.ProcessPoolExecutor(
@@ -114,7 +115,7 @@ def main():
     for shape in SHAPES:
         table = Table('flow', 'weights', 'train', 'score', 'sample', 'sample / score',
                       title=f'images a second under XLA, {"x".join(map(str, shape))} (in brackets: with XLA / without)')
-        for system in SYSTEMS:
+        for system in arguments.flow or SYSTEMS:
             rates = processes.submit(throughputs, system, shape, arguments.repeats).result()
             weights = SYSTEMS[system](shape).count_params()
             table.add_row(system, f'{weights:,}', *(f'{rate:,.0f} ({rate / plain:.1f})' for rate, plain in rates),

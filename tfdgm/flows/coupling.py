@@ -56,7 +56,7 @@ class CouplingFlow(FlowModel):
         """The bijectors between the last coupling and the latents."""
         return []
 
-    def flow(self, features, training=False):
+    def flow(self, features, training=False, log_det=True):
         even_first = np.argsort(np.arange(self.num_sites) % 2, kind='stable')
         steps = [tfb.Reshape(self.event_shape, (self.num_sites,)), permutation(even_first)]
         for index, network in enumerate(self.networks):

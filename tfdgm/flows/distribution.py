@@ -82,6 +82,11 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         if model_variables is not None:
             self._model_variables = model_variables
 
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        # TFP wants each class that has a constructor to say it anew.
+        return super()._parameter_properties(dtype, num_classes)
+
     def _start(self, **kwargs):
         model, condition = self._model, self._condition
         base = tfd.Sample(tfd.BatchBroadcast(model.base(), self._batch_shape_tensor()), model.num_sites)

@@ -64,6 +64,11 @@ def along(ode_fn, directions, regularization=0.):
     return augmented
 
 
+def without_trace(ode_fn, shape, dtype):
+    """The differential equation of the values alone, as `tfb.FFJORD` takes it: its log-determinant is never asked for."""
+    return lambda time, state: (ode_fn(time, state[0]), tf.zeros_like(state[1]))
+
+
 class TimeNetwork(Network):
     """The velocity at a place and a time: fully connected layers that time and condition scale and move.
 
@@ -162,7 +167,7 @@ class FFJORD(FlowModel):
         self._trace_seeds = keras.random.SeedGenerator(self.seed + 1)
         self.built = True
 
-    def flow(self, features, training=False):
+    def flow(self, features, training=False, log_det=True):
         def velocity(time, z):
             time = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), tf.cast(time, tf.float32))
             if features is None:
@@ -170,7 +175,8 @@ class FFJORD(FlowModel):
             return self.velocity(z, tf.concat([time, spread(features, z, 1)], axis=-1))
 
         return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), tfb.FFJORD(
-            velocity, ode_solve_fn=self._solve(training), trace_augmentation_fn=self._trace(training))])
+            velocity, ode_solve_fn=self._solve(training),
+            trace_augmentation_fn=self._trace(training) if log_det else without_trace)])
 
     def _solve(self, training):
         """What solves a differential equation, as `tfb.FFJORD` takes it."""

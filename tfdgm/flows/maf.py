@@ -81,7 +81,7 @@ class MaskedFlow(FlowModel):
         """The bijector of one network."""
         raise NotImplementedError
 
-    def flow(self, features, training=False):
+    def flow(self, features, training=False, log_det=True):
         steps = [tfb.Reshape(self.event_shape, (self.num_sites,))]
         for norm, network in zip(self.norms, self.networks):
             steps += [Invertible(norm, 1), self.block(network, features)]

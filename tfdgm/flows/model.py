@@ -60,12 +60,13 @@ class FlowModel(GenerativeModel):
         if self.dequantization is None:
             self.standardization = Standardization(self.event_shape, dtype='float32', name='standardization')
 
-    def flow(self, features, training=False) -> tfb.Bijector:
+    def flow(self, features, training=False, log_det=True) -> tfb.Bijector:
         """The bijector from latents `[…, num_sites]` to events `[…, *event_shape]` in units of order 1.
 
         Args:
             features: those of the condition, `[…, num_features]`, or None.
-            training: whether it is for a training step; of FFJORD, whose estimate of a trace is only for that.
+            training: whether it is for a training step, which may estimate what is exact elsewhere.
+            log_det: whether log-determinants will be asked for, where values without them are cheaper.
         """
         raise NotImplementedError
 
@@ -111,7 +112,7 @@ class FlowModel(GenerativeModel):
         """
         return self._bijector(condition_tensor(self.condition, condition))
 
-    def _bijector(self, condition, training=False):
+    def _bijector(self, condition, training=False, log_det=True):
         features = None
         if condition is not None:
             inner = self.condition.shape
@@ -122,7 +123,7 @@ class FlowModel(GenerativeModel):
             units = self.dequantization.bijector()
         else:
             units = Invertible(self.standardization, len(self.event_shape), times=self.num_sites)
-        return tfb.Chain([units, self.flow(features, training)])
+        return tfb.Chain([units, self.flow(features, training, log_det)])
 
     @forgetting()
     def density(self, values, condition, training=False):
@@ -155,7 +156,7 @@ class FlowModel(GenerativeModel):
     @forgetting()
     def sample_real(self, batch_size, condition, seed, temperature=1.):
         """`sample`, of real values."""
-        return self._bijector(condition).forward(self.draw_latents(batch_size, seed, temperature))
+        return self._bijector(condition, log_det=False).forward(self.draw_latents(batch_size, seed, temperature))
 
     def draw_latents(self, batch_size, seed, temperature=1.):
         """Latents `[batch, num_sites]`."""
@@ -245,12 +246,12 @@ class FlowModel(GenerativeModel):
         """`encode`, of tensors."""
         if self.dequantization is not None:
             x = ops.clip(self.dequantization.spread(x), x + FROM_THE_NEXT, x + 1 - FROM_THE_NEXT)
-        return self._bijector(condition).inverse(x)
+        return self._bijector(condition, log_det=False).inverse(x)
 
     @forgetting()
     def decode_batch(self, latents, condition):
         """`decode`, of tensors."""
-        x = self._bijector(condition).forward(latents)
+        x = self._bijector(condition, log_det=False).forward(latents)
         return x if self.dequantization is None else self.dequantization.quantise(x)
 
     # Layers that start from data ------------------------------------------------------------------------------------

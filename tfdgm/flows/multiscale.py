@@ -51,7 +51,7 @@ class ImageFlow(FlowModel):
         """The bijector of the half of the channels that become latents after a scale, given the other half."""
         return tfb.Identity()
 
-    def flow(self, features, training=False):
+    def flow(self, features, training=False, log_det=True):
         return self._flow(0, self.event_shape, features)
 
     def _flow(self, scale, shape, features):
