@@ -6,7 +6,7 @@ The first two tables say how many images a second each flow trains on, scores an
 times as many these are as with TensorFlow's own kernels; `sample / score` is the ratio of their times under XLA. Images
 have 256 levels, and a batch has 64 of them, 2 where FFJORD takes the exact trace. FFJORD always scores and samples by
 an adaptive solver, without XLA. Each flow has a process of its own, for XLA's programs stay in memory; what it does is
-timed by turns. The third table has the zoo's `ffjord_digits`, scored by solvers of several precisions on 50 test digits.
+timed by turns. The third table has the zoo's `ffjord_digits`, whose 50 test digits solvers of several precisions score.
 """
 
 import argparse

@@ -65,7 +65,7 @@ def along(ode_fn, directions, regularization=0.):
 
 
 def without_trace(ode_fn, shape, dtype):
-    """The differential equation of the values alone, as `tfb.FFJORD` takes it: its log-determinant is never asked for."""
+    """The differential equation of values whose log-determinants are not asked for, as `tfb.FFJORD` takes it."""
     return lambda time, state: (ode_fn(time, state[0]), tf.zeros_like(state[1]))
 
 
