@@ -79,11 +79,11 @@ def test_a_trained_flow_can_be_undone_on_data_and_on_samples_also_unlikely_ones(
         again = bijector.forward(tf.identity(bijector.inverse(tf.identity(samples))))
         errors = np.abs(again - samples).max(axis=(1, 2, 3)) / np.abs(samples).max()
         # Where a sigmoid is all but flat, its value in float32 has few digits of what it was made from, or none: at
-        # 1.5 some pixels lie at its very ends, and what the networks make of these changes others. The other images
-        # must come back.
+        # 1.5 some pixels lie at its very ends, and what the networks make of these changes others. Images without such
+        # pixels must come back, all of them.
         kept = np.abs(units.inverse(samples)).max(axis=(1, 2, 3)) < LARGEST_LOGIT
         assert np.mean(kept) >= share
-        assert np.max(errors[kept]) < 2e-3 and np.mean(errors[kept] < 1e-4) > 0.95
+        assert np.max(errors[kept]) < 1e-4
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)
