@@ -104,7 +104,7 @@ class ModelDistribution(tfd.Distribution):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
         if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
-            raise ValueError(f'Expected events of real numbers, got {x.dtype.name}.')
+            raise ValueError(f'Expected events of numbers that are real, got {x.dtype.name}.')
         x = tf.cast(x, tf.float32)
         condition = self._condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]

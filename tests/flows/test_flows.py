@@ -321,7 +321,7 @@ def test_a_flow_s_distribution_goes_through_functions_and_copies():
     (lambda: make('glow').decode(np.zeros([0, 16])), 'Expected latents, at least one'),
     (lambda: make('affine', 2).encode([[0., 1e300]]), '1e[+]300 in event 0.* a finite real number'),
     (lambda: make('affine', 2, condition=Vector(1)).encode([[0., 1.]], [[1e300]]), 'finite .*, got 1e[+]300'),
-    (lambda: make('affine', 2).distribution().log_prob([[1j, 0]]), 'Expected events of real numbers, got complex'),
+    (lambda: make('affine', 2).distribution().log_prob([[1j, 0]]), 'numbers that are real, got complex'),
     (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
     (lambda: make('affine', 2).interpolate(np.zeros([3, 2]), np.ones([4, 2])), r'as many .*\(3, 2\) and \(4, 2'),
