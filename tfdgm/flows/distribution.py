@@ -108,6 +108,12 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
             return self._model.run(self._model.density, x, condition, jit_compile=False)
         return self._model.density(x, condition)
 
+    def _without_cdf(self, value, **kwargs):
+        raise NotImplementedError('A flow has no cumulative distribution function and no quantiles, only a density: '
+                                  'estimate them from samples.')
+
+    _cdf = _log_cdf = _survival_function = _log_survival_function = _quantile = _without_cdf
+
     _default_event_space_bijector = tfd.TransformedDistribution._default_event_space_bijector
 
     def _call_sample_n(self, sample_shape, seed, **kwargs):

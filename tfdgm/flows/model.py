@@ -274,10 +274,14 @@ class FlowModel(GenerativeModel):
         places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)
         y = None if firsts[0][1] is None else tf.constant(np.concatenate([np.asarray(y) for _, y in firsts])[places])
         events = tf.constant(events[places])
+        if self.dequantization is not None:
+            # As in training: equal events, spread equally, would have no variance.
+            events += random.uniforms(events.shape, ops.cast(self._noise_seeds.next(), 'int32'))
         for layer in waiting:
             layer.watching = True
         try:
-            self.encode_batch(events, y)
+            with forgetting():
+                self._bijector(y, log_det=False).inverse(events)
         finally:
             for layer in waiting:
                 layer.watching = False
