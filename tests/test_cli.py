@@ -419,7 +419,7 @@ def files(elsewhere, digits):
 @pytest.mark.parametrize('line, message', [
     ('sample TRAINED -o nowhere/grid.png', 'The folder nowhere does not exist; make it first.'),
     ('sample TRAINED -o grid.jpg', 'grid.jpg should end in .png or .wav or .csv or .npy.'),
-    ('sample TRAINED -o grid.png --label 3', 'This model has no condition, but one was given'),
+    ('sample TRAINED -o grid.png --label 3', 'This model is not conditional: leave out --label'),
     ('sample LABELLED -o grid.png', 'This model is conditional: choose by --label, whole numbers from 0 to 9.'),
     ('sample LABELLED -o grid.png --label 10', 'Expected a condition of whole numbers from 0 to 9, got 10.'),
     ('sample TRAINED -o rows.csv', 'rows.csv is for rows of a table, and the events of this model have the shape (8'),
@@ -449,7 +449,7 @@ def files(elsewhere, digits):
     ('score TRAINED missing.npy -o scores.csv', 'There is no file missing.npy.'),
     ('score TRAINED folder.csv', 'There is no file folder.csv.'),
     ('score TRAINED digits.npy -o folder.csv', 'folder.csv is a folder; name a file in it.'),
-    ('score TRAINED digits.npy --label 3', 'This model has no condition, but one was given'),
+    ('score TRAINED digits.npy --label 3', 'This model is not conditional: leave out --label'),
     ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
     ('score TRAINED cut.npz -o scores.csv', 'cut.npz is not a .npy file of numbers'),

@@ -143,6 +143,19 @@ def conditions_of_each(condition, values, count: int, what: str) -> np.ndarray:
     return values
 
 
+def real(values):
+    """Raises if values, tensors or what becomes one, are not of a type of real numbers."""
+    if tf.is_tensor(values):
+        valid, kind = values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool, values.dtype.name
+    elif any(map(tf.is_tensor, tree.flatten(values))):
+        return
+    else:
+        kind = as_array(values).dtype
+        valid = kind.kind in 'biuf' or kind == tf.bfloat16.as_numpy_dtype
+    if not valid:
+        raise ValueError(f'Expected events of numbers that are real, got values of type {kind}.')
+
+
 def events(model, x):
     """Checks a concrete array of events: its shape, NaN, and the support."""
     array = np.asarray(x)
@@ -168,11 +181,21 @@ def events(model, x):
             raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
                              f'{first_event(missing)}. Remove or fill them in: {type(model).__name__} needs '
                              f'every value to be {model.support()}.')
-    outside = ~(np.asarray(model.contains(array)) | padding)
+    with np.errstate(invalid='ignore'):
+        outside = ~(np.asarray(model.contains(array)) | padding)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
                          f'{given[outside].flat[0]} in event {first_event(outside)}: this '
                          f'{type(model).__name__} needs every value to be {model.support()}.')
+
+
+def varying(events: np.ndarray, deviation=None):
+    """Raises if a site has the same value in all events, by its standard deviation over them."""
+    deviation = np.ptp(events, axis=0) if deviation is None else deviation
+    if np.any(deviation == 0):
+        site = tuple(int(index) for index in np.argwhere(deviation == 0)[0])
+        raise ValueError(f'The values at site {site} are the same in all {len(events)} events: a density there has no '
+                         'bound. Leave that site out.')
 
 
 def as_array(values) -> np.ndarray:
@@ -216,8 +239,10 @@ def broadcasts(shape: tuple, target: tuple) -> bool:
 def weights(values, count: int) -> np.ndarray:
     """Checks the weights of events."""
     values = np.asarray(values)
-    if values.shape != (count,) or values.dtype.kind not in 'biuf' or not np.all(np.isfinite(values)):
-        raise ValueError(f'Expected one finite sample weight for each of the {count} events, got {values!r}.')
+    if values.shape != (count,) or values.dtype.kind not in 'biuf' or not np.all((values >= 0) & (values < np.inf)):
+        raise ValueError(f'Expected one finite sample weight from 0 for each of the {count} events, got {values!r}.')
+    if not np.any(values):
+        raise ValueError(f'The sample weights of all {count} events are 0: there is nothing to learn or to measure.')
     return values.astype('float32')
 
 

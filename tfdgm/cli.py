@@ -223,9 +223,10 @@ def label_of(text: str | None, condition):
                          'model.distribution(…); the terminal knows labels only.')
     if condition is not None and text is None:
         raise ValueError(f'This model is conditional: choose by --label, {condition.describe()}.')
-    checks.condition_given(condition, text)
     if text is None:
         return None
+    if condition is None:
+        raise ValueError('This model is not conditional: leave out --label.')
     try:
         values = np.array([int(part) for part in text.split(',')], 'int64')
     except (ValueError, OverflowError) as error:

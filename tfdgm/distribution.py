@@ -103,8 +103,6 @@ class ModelDistribution(tfd.Distribution):
     def _log_prob(self, x):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
-        if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
-            raise ValueError(f'Expected events of numbers that are real, got {x.dtype.name}.')
         x = tf.cast(x, tf.float32)
         condition = self._condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
@@ -164,6 +162,20 @@ class ModelDistribution(tfd.Distribution):
         """
         checks.sample_shape(sample_shape)
         return super().sample(sample_shape, seed, name, **kwargs)
+
+    def log_prob(self, value, name='log_prob', **kwargs):
+        """`tfd.Distribution.log_prob`, in nats: `[…, *event_shape]` -> `[…]`, float32.
+
+        Raises:
+            ValueError: if the events are of another shape, or of a type that is not that of real numbers.
+        """
+        checks.real(value)
+        return super().log_prob(value, name, **kwargs)
+
+    def prob(self, value, name='prob', **kwargs):
+        """The exponential of `log_prob`."""
+        checks.real(value)
+        return super().prob(value, name, **kwargs)
 
     def _contains(self, x):
         """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""

@@ -81,10 +81,7 @@ class Standardization(keras.layers.Layer):
         axes = (0, *(axis for axis, size in enumerate(self.mean.shape, 1) if size == 1))
         x = np.asarray(x, 'float64')
         deviation = np.nanstd(x, axis=axes).reshape(self.mean.shape)
-        if np.any(deviation == 0):
-            site = tuple(int(index) for index in np.argwhere(deviation == 0)[0])
-            raise ValueError(f'The values at site {site} are the same in all {len(x)} events: a density there has no '
-                             'bound. Leave that site out.')
+        checks.varying(x, deviation)
         self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 

@@ -327,15 +327,24 @@ def test_what_a_flow_does_not_have_is_said(name):
     (lambda: tfdgm.NeuralSplineFlow(2, bound=-1), 'bound .* above 0'),
     (lambda: tfdgm.FFJORD(2, solver='dormand_prince').compile(jit_compile=True), "can't train through an adaptive"),
     (lambda: make('affine', 2).distribution().sample(temperature=0), 'temperature must be a finite number above 0'),
-    (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, at least one, of shape \(None, 2\)'),
-    (lambda: make('affine', 2).decode([[0., np.nan]]), 'Expected latents, .*, or with values'),
+    (lambda: make('affine', 2).decode(np.zeros([3, 3])), r'Expected latents, .* of shape \(None, 2\)'),
+    (lambda: make('affine', 2).decode([[0., np.nan]]), 'finite in float32, got nan, the first in row 0'),
     (lambda: make('affine', 2).encode(3), r'Expected events of shape \(2,\)'),
-    (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, .* finite numbers'),
-    (lambda: make('affine', 2).decode([[1e300, 0.]]), 'Expected latents, .* finite numbers in float32'),
+    (lambda: make('affine', 2).decode([['a', 'b']]), 'Expected latents, .* type <U1'),
+    (lambda: make('affine', 2).decode([[1e300, 0.]]), 'finite in float32, got 1e[+]300, the first in row 0'),
     (lambda: make('glow').decode(np.zeros([0, 16])), 'Expected latents, at least one'),
     (lambda: make('affine', 2).encode([[0., 1e300]]), '1e[+]300 in event 0.* a finite real number'),
     (lambda: make('affine', 2, condition=Vector(1)).encode([[0., 1.]], [[1e300]]), 'finite .*, got 1e[+]300'),
-    (lambda: make('affine', 2).distribution().log_prob([[1j, 0]]), 'numbers that are real, got complex'),
+    *((lambda values=values, score=score: getattr(make('affine', 2).distribution(), score)(values),
+       f'numbers that are real, got values of type {kind}') for score in ('log_prob', 'prob') for values, kind in (
+        ([[1j, 0]], 'complex128'), (np.array([1j, 0]), 'complex128'), (tf.constant([1j, 0]), 'complex128'),
+        (np.array(['2020-01-01'] * 2, 'datetime64[D]'), 'datetime64'), ([None] * 2, 'object'))),
+    (lambda: make('affine', 2).distribution().log_prob([[1.], [1., 2.]]), 'parts that differ in shape'),
+    (lambda: make('affine', 2).distribution().sample(temperature=tf.Variable(-1.)), 'temperature must be .* got -1.0'),
+    (lambda: make('affine', 2).distribution().sample(temperature=None), 'temperature must be .* got None'),
+    (lambda: UniformDequantization(2**20), 'levels .* at most 65536, got 1048576'),
+    (lambda: make('affine', 2).train_on_batch(np.stack([np.arange(16.), np.ones(16)], 1)),
+     r'site \(1,\) are the same in all 16 events'),
     (lambda: make('affine', 2, condition=Label(3)).decode(np.zeros([2, 2]), [1]), 'one condition for each of the 2'),
     (lambda: make('affine', 2, dequantization=UniformDequantization(4)).adapt(np.ones([3, 2])), 'are discrete'),
     (lambda: make('affine', 2).interpolate(np.zeros([3, 2]), np.ones([4, 2])), r'as many .*\(3, 2\) and \(4, 2'),
@@ -347,6 +356,15 @@ def test_what_a_flow_does_not_have_is_said(name):
 def test_bad_input_is_refused_with_what_to_do(make_model, message):
     with pytest.raises(ValueError, match=message):
         make_model()
+
+
+@pytest.mark.parametrize('dequantization', [None, UniformDequantization(4)])
+def test_a_temperature_that_only_a_graph_sees_makes_no_samples_where_it_is_none(dequantization):
+    dist = make('affine', 2, dequantization=dequantization).distribution()
+    sample = tf.function(lambda temperature: dist.sample(3, temperature=temperature))
+    for temperature in (0., -1., np.nan, np.inf):
+        assert np.isnan(sample(tf.constant(temperature))).all()
+    assert np.isfinite(sample(tf.constant(0.5))).all()
 
 
 @pytest.mark.parametrize('system', VECTOR_SYSTEMS)
@@ -363,7 +381,10 @@ def test_a_solver_that_gives_up_says_what_to_change(rng):
         model = make('ffjord', 2, solver=solver, max_steps=2, tolerance=1e-7)
         model.compile()
         for call in (lambda model: model.distribution().sample(3), lambda model: model.predict(x, verbose=0),
-                     lambda model: model.evaluate(x, verbose=0), lambda model: model.encode(x)):
+                     lambda model: model.evaluate(x, verbose=0), lambda model: model.encode(x),
+                     lambda model: model(x), lambda model: model.bijector().inverse(x),
+                     lambda model: model.distribution().experimental_sample_and_log_prob(3),
+                     lambda model: model.test_on_batch(x), lambda model: model.predict_on_batch(x)):
             with pytest.raises(RuntimeError, match=r'max_steps=2 at tolerance=1e-07.*more of either'):
                 call(model)
 

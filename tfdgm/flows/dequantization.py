@@ -24,6 +24,10 @@ class BoundedSigmoid(tfb.Sigmoid):
         return super()._inverse(ops.clip(y, self.closest, 1 - self.closest))
 
 
+# A number of 16 bits leaves 7 of those that float32 has for the noise.
+LARGEST_LEVELS = 2**16
+
+
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class UniformDequantization(Configured):
@@ -46,13 +50,13 @@ class UniformDequantization(Configured):
     TensorShape([2, 8, 8, 1])
 
     Args:
-        levels: how many values a number can take, at least 2.
+        levels: how many values a number can take, 2 to 65,536: beyond, float32 has no digits left for the noise.
         draws: how many draws of u make the bound, outside training.
         logit: None, or what is kept between the values and both ends of [0, 1] where the flow sees their logits,
             such as 0.05: so the flow need not make the ends itself. Its log-determinant is counted.
 
     Raises:
-        ValueError: if `levels` is below 2, `draws` below 1, or `logit` not between 0 and 0.5.
+        ValueError: if `levels` is not 2 to 65,536, `draws` below 1, or `logit` not between 0 and 0.5.
     """
 
     levels: int
@@ -60,7 +64,9 @@ class UniformDequantization(Configured):
     logit: float | None = None
 
     def __post_init__(self):
-        checks.whole(self.levels, 'levels of UniformDequantization', 2)
+        if checks.whole(self.levels, 'levels of UniformDequantization', 2) > LARGEST_LEVELS:
+            raise ValueError(f'levels of UniformDequantization must be at most {LARGEST_LEVELS}, got {self.levels}: '
+                             'the noise of more would be lost in float32. Take them as real values instead.')
         checks.whole(self.draws, 'draws of UniformDequantization')
         if self.logit is not None and not 0 < checks.positive(self.logit, 'logit of UniformDequantization') < 0.5:
             raise ValueError(f'logit of UniformDequantization must lie between 0 and 0.5, got {self.logit!r}.')

@@ -23,7 +23,7 @@ class TemperedDistribution(ModelDistribution):
             seed: an integer, a stateless seed, or None.
             name: a name for its operations.
             temperature: a number, or a tensor that holds one; 1 samples the model; below 1, events are more alike
-                and closer to what is typical.
+                and closer to what is typical. Where a graph has a value that is not above 0, samples are NaN.
 
         Returns:
             `[*sample_shape, *batch_shape, *event_shape]`, float32.
@@ -31,11 +31,16 @@ class TemperedDistribution(ModelDistribution):
         Raises:
             ValueError: if the temperature is not above 0.
         """
-        value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
-        if value is not None:  # Inside a graph a tensor may have none yet.
-            temperature = checks.positive(value.item() if np.shape(value) == () and hasattr(value, 'item') else value,
-                                          'temperature')
-        return super().sample(sample_shape, seed, name, given=(tf.cast(temperature, tf.float32),))
+        value = temperature
+        if tf.is_tensor(temperature):
+            value = tf.get_static_value(tf.convert_to_tensor(temperature))
+        if value is None and temperature is not None:  # Inside a graph a tensor may have no value yet.
+            temperature = tf.cast(temperature, tf.float32)
+            temperature = tf.where((temperature > 0) & (temperature < np.inf), temperature, np.nan)
+        else:
+            temperature = tf.constant(checks.positive(
+                value.item() if np.shape(value) == () and hasattr(value, 'item') else value, 'temperature'))
+        return super().sample(sample_shape, seed, name, given=(temperature,))
 
     @property
     def _sampler(self):
@@ -57,7 +62,9 @@ class DequantizedDistribution(TemperedDistribution):
     """Whole numbers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
 
     `model.distribution()` makes one. Its samples are those of the flow rounded down; what lies beyond the levels, which
-    the bound does not count, becomes the first or the last.
+    the bound does not count, becomes the first or the last. The bound can be far lower there than at the values that
+    were drawn, so the mean of `log_prob` over samples is no estimate of an entropy: for one, take those of the
+    `continuous_distribution()`.
     """
 
 

@@ -140,7 +140,8 @@ class FFJORD(FlowModel):
         solver: of training, 'runge_kutta', with a fixed number of steps, or 'dormand_prince', the adaptive one.
         steps: how many steps the first makes; XLA takes longer to compile more of them.
         tolerance: the error that the second accepts in a step, absolute and relative.
-        max_steps: how many steps the second makes before it gives up.
+        max_steps: how many steps the second makes before it gives up; a function of your own under XLA, which has no
+            assertions, goes on to the end.
         seed: of dequantisation and of Hutchinson's noise.
         **kwargs: `name`, `dtype` and `trainable`.
 
@@ -182,8 +183,13 @@ class FFJORD(FlowModel):
         """What solves a differential equation, as `tfb.FFJORD` takes it."""
         if training and self.solver == 'runge_kutta':
             return runge_kutta(self.steps)
-        return tfp.math.ode.DormandPrince(
-            rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps).solve
+        solver = tfp.math.ode.DormandPrince(rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps)
+
+        def solve(*args, **kwargs):
+            with self._explaining():
+                return solver.solve(*args, **kwargs)
+
+        return solve
 
     def _trace(self, training):
         """What adds the trace of the Jacobian to a differential equation, as `tfb.FFJORD` takes it.
@@ -264,3 +270,15 @@ class FFJORD(FlowModel):
     def predict(self, *args, **kwargs):
         with self._explaining():
             return super().predict(*args, **kwargs)
+
+    def train_on_batch(self, *args, **kwargs):
+        with self._explaining():
+            return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        with self._explaining():
+            return super().test_on_batch(*args, **kwargs)
+
+    def predict_on_batch(self, *args, **kwargs):
+        with self._explaining():
+            return super().predict_on_batch(*args, **kwargs)

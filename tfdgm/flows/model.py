@@ -13,7 +13,7 @@ from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
-from tfdgm.flows.layers import ActNorm
+from tfdgm.flows.layers import FEWEST_VALUES, ActNorm
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
 
@@ -204,11 +204,13 @@ class FlowModel(GenerativeModel):
         require_values('decode', 'forward')
         z = z if tf.is_tensor(z) else np.asarray(z)
         array = np.asarray(z)
-        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_sites,) or not (
-                len(array) and np.all(abs(array) <= np.finfo('float32').max)):
-            raise ValueError(f'Expected latents, at least one, of shape {(None, self.num_sites)}, finite numbers in '
-                             f'float32; got an array of shape {array.shape} and type {array.dtype}, or with values '
-                             'that are not finite.')
+        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_sites,) or not len(array):
+            raise ValueError(f'Expected latents, at least one, in an array of numbers of shape '
+                             f'{(None, self.num_sites)}; got one of shape {array.shape} and type {array.dtype}.')
+        finite = abs(array) <= np.finfo('float32').max
+        if not finite.all():
+            raise ValueError(f'Expected latents that are finite in float32, got {array[~finite][0]}, the first in row '
+                             f'{checks.first_event(~finite)}.')
         checks.condition_given(self.condition, condition)
         if condition is not None:
             condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
@@ -270,6 +272,8 @@ class FlowModel(GenerativeModel):
         for events, _ in firsts:
             checks.events(self, events)
         events = np.concatenate([np.asarray(events, 'float32') for events, _ in firsts])
+        if self.dequantization is None and len(events) >= FEWEST_VALUES:
+            checks.varying(events)
         # From all over an array, which may be sorted by class.
         places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)
         y = None if firsts[0][1] is None else tf.constant(np.concatenate([np.asarray(y) for _, y in firsts])[places])
