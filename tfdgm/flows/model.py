@@ -1,7 +1,5 @@
 """FlowModel: exact density by change of variables, p(x) = p(z) |det dz/dx| for z = f(x)."""
 
-import itertools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,15 +11,14 @@ from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
-from tfdgm.flows.layers import FEWEST_VALUES, ActNorm
+from tfdgm.flows.first_events import first_events
+from tfdgm.flows.layers import ActNorm
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
 
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
-# How many of the first events the layers see that start from data.
-EVENTS_TO_START = 256
 # How far from the next whole number `encode` stays: what a flow in float32 may lose of 256 levels, and `decode` finds.
 FROM_THE_NEXT = 1 / 32
 
@@ -263,21 +260,7 @@ class FlowModel(GenerativeModel):
         waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and not layer.has_started()]
         if not waiting:
             return x
-        if checks.is_dataset(x):
-            batches, x = first_batches(x)
-            firsts = [keras.utils.unpack_x_y_sample_weight(batch)[:2] for batch in batches]
-        else:
-            firsts = [(x, y)]
-        firsts = [(events['events'] if isinstance(events, dict) else events, y) for events, y in firsts]
-        for events, _ in firsts:
-            checks.events(self, events)
-        events = np.concatenate([np.asarray(events, 'float32') for events, _ in firsts])
-        if self.dequantization is None and len(events) >= FEWEST_VALUES:
-            checks.varying(events)
-        # From all over an array, which may be sorted by class.
-        places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)
-        y = None if firsts[0][1] is None else tf.constant(np.concatenate([np.asarray(y) for _, y in firsts])[places])
-        events = tf.constant(events[places])
+        events, y, x = first_events(self, x, y)
         if self.dequantization is not None:
             # As in training: equal events, spread equally, would have no variance.
             events += random.uniforms(events.shape, ops.cast(self._noise_seeds.next(), 'int32'))
@@ -302,23 +285,3 @@ def require_values(name, way):
     if not tf.executing_eagerly():
         raise RuntimeError(f'{name} checks the values that it is given, and inside a tf.function there are none yet: '
                            f'use bijector(condition).{way} there.')
-
-
-def first_batches(batches):
-    """The first `EVENTS_TO_START` events of a pipeline, in batches, and the whole: a generator is read but once."""
-    firsts, count = [], 0
-    if isinstance(batches, keras.utils.PyDataset):
-        iterator = (batches[index] for index in range(len(batches)))
-    else:
-        iterator = iter(batches)
-    for batch in iterator:
-        firsts.append(batch)
-        events = keras.utils.unpack_x_y_sample_weight(batch)[0]
-        count += len(events['events'] if isinstance(events, dict) else events)
-        if count >= EVENTS_TO_START:
-            break
-    if not firsts:
-        raise ValueError('Expected at least one batch of events; the pipeline has none.')
-    if iterator is batches:
-        batches = (batch for batch in itertools.chain(firsts, iterator))
-    return firsts, batches

@@ -1,0 +1,73 @@
+"""Continuous flows: their solvers, the trace and the regularization."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdgm
+from tests.flows.systems import make
+from tfdgm.flows import UniformDequantization
+
+
+def test_a_solver_that_gives_up_says_what_to_change(rng):
+    x = rng.normal(size=(16, 2)).astype('float32')
+    for solver in ('runge_kutta', 'dormand_prince'):
+        model = make('ffjord', 2, solver=solver, max_steps=2, tolerance=1e-7)
+        model.compile()
+        for call in (lambda model: model.distribution().sample(3), lambda model: model.predict(x, verbose=0),
+                     lambda model: model.evaluate(x, verbose=0), lambda model: model.encode(x),
+                     lambda model: model(x), lambda model: model.bijector().inverse(x),
+                     lambda model: model.distribution().experimental_sample_and_log_prob(3),
+                     lambda model: model.test_on_batch(x), lambda model: model.predict_on_batch(x)):
+            with pytest.raises(RuntimeError, match=r'max_steps=2 at tolerance=1e-07.*more of either'):
+                call(model)
+
+
+@pytest.mark.slow
+def test_solvers_agree_and_hutchinson_trains(rng):
+    x = rng.normal(size=(64, 2)).astype('float32')
+    fixed = make('ffjord', 2)
+    np.testing.assert_allclose(fixed(x, training=True), fixed.distribution().log_prob(x), atol=1e-3)
+    fixed = make('ffjord', 2, trace='hutchinson')
+    fixed.compile(keras.optimizers.Adam(0.01))
+    history = fixed.fit(x, epochs=10, verbose=0).history['loss']
+    assert history[-1] < history[0]
+    estimate = tf.function(lambda: fixed(x, training=True))
+    estimates = np.mean([estimate() for _ in range(200)], axis=0)
+    fixed.trace = 'exact'
+    np.testing.assert_allclose(estimates, fixed(x, training=True), atol=0.2)
+
+
+def test_hutchinsons_estimate_is_unbiased_also_of_dequantised_events():
+    """Its signs must not follow from the noise of dequantisation, the places where the trace is taken."""
+    model = tfdgm.FFJORD(2, trace='hutchinson', dequantization=UniformDequantization(2), steps=1)
+    # The slope of each velocity along the other axis grows with both, so it has the sign of noises that agree.
+    model.velocity = lambda z, time: z * z[..., ::-1] ** 2
+    x, start = np.zeros((10_000, 2)), model._noise_seeds.state.numpy()
+    log_probs = {}
+    for model.trace in ('exact', 'hutchinson'):
+        model._noise_seeds.state.assign(start)
+        log_probs[model.trace] = model(x, training=True).numpy()
+    errors = log_probs['hutchinson'] - log_probs['exact']
+    assert 0 < abs(errors.mean()) < 3 * errors.std() / len(x) ** 0.5
+
+
+def test_regularization_of_a_continuous_flow_is_the_energy_along_its_paths(rng):
+    x = rng.normal(size=(8, 2)).astype('float32')
+    free, bound = (make('ffjord', 2, regularization=weight, steps=16) for weight in (0., 0.25))
+    bound.set_weights(free.get_weights())
+    # A path of the latents at 200 times, and what it costs at the middle of each piece.
+    z, energy, pieces = tf.constant(free.encode(x)), 0., 200
+    for time in (np.arange(pieces) + 0.5) / pieces:
+        time = tf.fill((len(x), 1), np.float32(time))
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            velocity = free.velocity(z, time)
+        slopes = tape.batch_jacobian(velocity, z)
+        energy += (tf.reduce_sum(velocity ** 2, 1) + tf.reduce_sum(slopes ** 2, (1, 2))) / pieces
+        z = z + velocity / pieces
+    np.testing.assert_allclose(z, x, atol=0.02)
+    np.testing.assert_allclose(free(x, training=True) - bound(x, training=True), 0.25 * energy, rtol=0.02)
+    np.testing.assert_array_equal(bound(x), free(x))
+    np.testing.assert_array_equal(bound.encode(x), free.encode(x))
