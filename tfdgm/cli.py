@@ -185,7 +185,7 @@ def evaluate(
         result = held_out(model, data.load(split=split, **arguments))
     if record:
         config['results'] = {**config.get('results', {}), split: {
-            name: round(value, 5) for name, value in result.items()}}
+            name: round(value, 7) for name, value in result.items()}}
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
     title = f'{arguments["name"]}, {split}: {result["examples"]:,} examples'
