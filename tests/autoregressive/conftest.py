@@ -1,23 +1,27 @@
-"""Which properties of the deep systems belong to the default suite."""
+"""Which properties of the systems belong to the default suite."""
+
+import pathlib
 
 import pytest
 
 from tests.autoregressive.systems import DEEP_SYSTEMS
 
+HERE = pathlib.Path(__file__).parent
 # What shared machinery gives to all systems alike, and takes long to compile: one of images and one of sequences do.
 SHARED = {'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
           'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape'}
-REPRESENTATIVE = 'pixel_cnn', 'wavenet'
+REPRESENTATIVE = 'made', 'pixel_cnn', 'wavenet'
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Deep networks take long to compile: of each test, the first case of each is default, and the others are slow."""
+    """Networks take long to compile: of each test, the first case of each is default, and the others are slow."""
     seen = set()
     for item in items:
         system = getattr(item, 'callspec', None) and item.callspec.params.get('system')
-        if system in DEEP_SYSTEMS:
+        shared = item.path.parent == HERE and item.originalname in SHARED
+        if system in DEEP_SYSTEMS or (system and shared):
             test = item.path, item.originalname, system
-            if test in seen or (item.originalname in SHARED and system not in REPRESENTATIVE):
+            if test in seen or (shared and system not in REPRESENTATIVE):
                 item.add_marker(pytest.mark.slow)
             seen.add(test)

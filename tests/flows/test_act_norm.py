@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.systems import IMAGE_SYSTEMS, make
+from tests.flows.systems import make
 from tfdgm.conditions import Label
 from tfdgm.flows import UniformDequantization
 
 
-@pytest.mark.parametrize('system', ['affine', *IMAGE_SYSTEMS])
+@pytest.mark.parametrize('system', [
+    'affine', 'glow', pytest.param('real_nvp', marks=pytest.mark.slow)])
 def test_act_norm_starts_from_the_first_events_once(system, rng, tmp_path):
     pipeline = system == 'affine'
     model = make(system, random_weights=False, condition=Label(2))

@@ -12,16 +12,16 @@ from tfdgm.flows import UniformDequantization
 
 def test_a_solver_that_gives_up_says_what_to_change(rng):
     x = rng.normal(size=(16, 2)).astype('float32')
-    for solver in ('runge_kutta', 'dormand_prince'):
-        model = make('ffjord', 2, solver=solver, max_steps=2, tolerance=1e-7)
-        model.compile()
-        for call in (lambda model: model.distribution().sample(3), lambda model: model.predict(x, verbose=0),
-                     lambda model: model.evaluate(x, verbose=0), lambda model: model.encode(x),
-                     lambda model: model(x), lambda model: model.bijector().inverse(x),
-                     lambda model: model.distribution().experimental_sample_and_log_prob(3),
-                     lambda model: model.test_on_batch(x), lambda model: model.predict_on_batch(x)):
-            with pytest.raises(RuntimeError, match=r'max_steps=2 at tolerance=1e-07.*more of either'):
-                call(model)
+    model, adaptive = (make('ffjord', 2, solver=solver, max_steps=2, tolerance=1e-7)
+                       for solver in ('runge_kutta', 'dormand_prince'))
+    for each in (model, adaptive):
+        each.compile()
+    for call in (lambda: model.distribution().sample(3), lambda: model.predict(x, verbose=0), lambda: model(x),
+                 lambda: model.evaluate(x, verbose=0), lambda: model.encode(x), lambda: model.bijector().inverse(x),
+                 lambda: model.distribution().experimental_sample_and_log_prob(3), lambda: model.test_on_batch(x),
+                 lambda: model.predict_on_batch(x), lambda: adaptive.train_on_batch(x)):
+        with pytest.raises(RuntimeError, match=r'max_steps=2 at tolerance=1e-07.*more of either'):
+            call()
 
 
 @pytest.mark.slow
@@ -53,6 +53,7 @@ def test_hutchinsons_estimate_is_unbiased_also_of_dequantised_events():
     assert 0 < abs(errors.mean()) < 3 * errors.std() / len(x) ** 0.5
 
 
+@pytest.mark.slow
 def test_regularization_of_a_continuous_flow_is_the_energy_along_its_paths(rng):
     x = rng.normal(size=(8, 2)).astype('float32')
     free, bound = (make('ffjord', 2, regularization=weight, steps=16) for weight in (0., 0.25))

@@ -13,6 +13,10 @@ tfb = tfp.bijectors
 tfd = tfp.distributions
 
 every_system = pytest.mark.parametrize('system', SYSTEMS)
+# Of what shared machinery gives to all alike, these are in the default suite.
+QUICK = 'nice', 'affine', 'maf', 'glow'
+quick_systems = pytest.mark.parametrize('system', [
+    system if system in QUICK else pytest.param(system, marks=pytest.mark.slow) for system in SYSTEMS])
 every_vector_system = pytest.mark.parametrize('system', VECTOR_SYSTEMS)
 systems_and_conditions = pytest.mark.parametrize('system, condition', [
     *((system, 'label') for system in SYSTEMS), ('affine', 'unconditional'), ('glow', 'vector'),
@@ -99,8 +103,9 @@ def test_a_seed_means_the_same_samples_with_xla_and_without(system):
 
 
 @pytest.mark.parametrize('system, jit_compile', [
-    *((system, False) for system in SYSTEMS), ('nice', True),
+    *((system, False) for system in QUICK), ('nice', True),
     # XLA takes long to compile these.
+    *(pytest.param(system, False, marks=pytest.mark.slow) for system in SYSTEMS if system not in QUICK),
     *(pytest.param(system, True, marks=pytest.mark.slow) for system in SYSTEMS if system != 'nice')])
 def test_gradients_reach_every_weight_and_training_helps(system, jit_compile):
     model = make(system, condition=CONDITIONS['label'], dequantization=UniformDequantization(4, logit=0.05))
@@ -116,7 +121,7 @@ def test_gradients_reach_every_weight_and_training_helps(system, jit_compile):
     assert history['bits_per_dim'][-1] == pytest.approx(history['nll'][-1] / model.num_sites / np.log(2), rel=1e-4)
 
 
-@every_system
+@quick_systems
 def test_a_saved_flow_is_the_same(system, tmp_path):
     model = make(system, dequantization=UniformDequantization(4), condition=CONDITIONS['label'], seed=5)
     x, labels = some_events(model), some_condition(model.condition, (8,))
@@ -129,7 +134,7 @@ def test_a_saved_flow_is_the_same(system, tmp_path):
     np.testing.assert_array_equal(loaded.distribution(labels).sample(seed=1), model.distribution(labels).sample(seed=1))
 
 
-@every_system
+@quick_systems
 def test_flows_compute_in_float32_under_every_policy(system):
     model, full = make(system, dtype='mixed_bfloat16'), make(system)
     full.set_weights(model.get_weights())
