@@ -189,13 +189,12 @@ def events(model, x):
                          f'{type(model).__name__} needs every value to be {model.support()}.')
 
 
-def varying(events: np.ndarray, deviation=None):
-    """Raises if a site has the same value in all events, by its standard deviation over them."""
-    deviation = np.ptp(events, axis=0) if deviation is None else deviation
+def varying(deviation: np.ndarray, count: int):
+    """Raises if a site has the same value in all of so many events, by its deviation over them."""
     if np.any(deviation == 0):
         site = tuple(int(index) for index in np.argwhere(deviation == 0)[0])
-        raise ValueError(f'The values at site {site} are the same in all {len(events)} events: a density there has no '
-                         'bound. Leave that site out.')
+        raise ValueError(f'The values at site {site} are the same in all {count} events: a density there has no bound. '
+                         'Leave that site out; or shuffle the events, if these are the first of more.')
 
 
 def as_array(values) -> np.ndarray:

@@ -103,6 +103,7 @@ class ModelDistribution(tfd.Distribution):
     def _log_prob(self, x):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
+        checks.real(x)
         x = tf.cast(x, tf.float32)
         condition = self._condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
@@ -176,6 +177,11 @@ class ModelDistribution(tfd.Distribution):
         """The exponential of `log_prob`."""
         checks.real(value)
         return super().prob(value, name, **kwargs)
+
+    def unnormalized_log_prob(self, value, name='unnormalized_log_prob', **kwargs):
+        """The same as `log_prob`."""
+        checks.real(value)
+        return super().unnormalized_log_prob(value, name, **kwargs)
 
     def _contains(self, x):
         """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""

@@ -81,7 +81,7 @@ class Standardization(keras.layers.Layer):
         axes = (0, *(axis for axis, size in enumerate(self.mean.shape, 1) if size == 1))
         x = np.asarray(x, 'float64')
         deviation = np.nanstd(x, axis=axes).reshape(self.mean.shape)
-        checks.varying(x, deviation)
+        checks.varying(deviation, len(x))
         self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 

@@ -36,7 +36,8 @@ from tfdgm.flows import UniformDequantization
     (lambda: make('affine', 2).encode([[0., 1e300]]), '1e[+]300 in event 0.* a finite real number'),
     (lambda: make('affine', 2, condition=Vector(1)).encode([[0., 1.]], [[1e300]]), 'finite .*, got 1e[+]300'),
     *((lambda values=values, score=score: getattr(make('affine', 2).distribution(), score)(values),
-       f'numbers that are real, got values of type {kind}') for score in ('log_prob', 'prob') for values, kind in (
+       f'numbers that are real, got values of type {kind}')
+      for score in ('log_prob', 'prob', 'unnormalized_log_prob') for values, kind in (
         ([[1j, 0]], 'complex128'), (np.array([1j, 0]), 'complex128'), (tf.constant([1j, 0]), 'complex128'),
         (np.array(['2020-01-01'] * 2, 'datetime64[D]'), 'datetime64'), ([None] * 2, 'object'))),
     (lambda: make('affine', 2).distribution().log_prob([[1.], [1., 2.]]), 'parts that differ in shape'),

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import itertools
 
 import keras
@@ -100,6 +101,16 @@ class TimeNetwork(Network):
             x = self.activation(x) if index else x
             x = layer(x) * ops.sigmoid(gate(features)) + shift(features)
         return x
+
+
+def explained(name):
+    """The method of `FlowModel`, with what the solver says put in words."""
+    @functools.wraps(getattr(FlowModel, name))
+    def method(self, *args, **kwargs):
+        with self._explaining():
+            return getattr(super(FFJORD, self), name)(*args, **kwargs)
+
+    return method
 
 
 @register_keras_serializable('tfdgm')
@@ -259,26 +270,5 @@ class FFJORD(FlowModel):
         with self._explaining():
             return super().run(method, *args, jit_compile=False)
 
-    def fit(self, *args, **kwargs):
-        with self._explaining():
-            return super().fit(*args, **kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        with self._explaining():
-            return super().evaluate(*args, **kwargs)
-
-    def predict(self, *args, **kwargs):
-        with self._explaining():
-            return super().predict(*args, **kwargs)
-
-    def train_on_batch(self, *args, **kwargs):
-        with self._explaining():
-            return super().train_on_batch(*args, **kwargs)
-
-    def test_on_batch(self, *args, **kwargs):
-        with self._explaining():
-            return super().test_on_batch(*args, **kwargs)
-
-    def predict_on_batch(self, *args, **kwargs):
-        with self._explaining():
-            return super().predict_on_batch(*args, **kwargs)
+    fit, evaluate, predict, train_on_batch, test_on_batch, predict_on_batch = map(explained, (
+        'fit', 'evaluate', 'predict', 'train_on_batch', 'test_on_batch', 'predict_on_batch'))

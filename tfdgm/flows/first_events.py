@@ -37,7 +37,7 @@ def first_events(model, x, y):
         checks.events(model, events)
     events = np.concatenate([np.asarray(events, 'float32') for events, _ in firsts])
     if not model.is_discrete and len(events) >= FEWEST_VALUES:
-        checks.varying(events)
+        checks.varying(np.ptp(events, axis=0), len(events))
     # From all over an array, which may be sorted by class.
     places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)
     y = None if firsts[0][1] is None else tf.constant(np.concatenate([np.asarray(y) for _, y in firsts])[places])
