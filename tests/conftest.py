@@ -12,12 +12,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfdgm.model import GenerativeModel
+
+# TensorFlow never releases a program of XLA's: only tests that are marked `xla`, or ask for it, compile by it.
+GenerativeModel.xla = False
+
 
 @pytest.fixture(autouse=True)
-def seeded():
+def seeded(request):
     """Every test starts from the same seeds, and leaves no compiled functions behind."""
     keras.utils.set_random_seed(0)
+    GenerativeModel.xla = 'xla' in request.keywords
     yield
+    GenerativeModel.xla = False
     keras.backend.clear_session(free_memory=False)
     gc.collect()
     # TensorFlow keeps every graph with a gradient of its own for good. Frozen, they don't slow the next collections.

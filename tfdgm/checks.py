@@ -212,14 +212,6 @@ def first_event(flags: np.ndarray) -> int:
     return int(np.argmax(flags.reshape(len(flags), -1).any(axis=1)))
 
 
-def is_dataset(x) -> bool:
-    """Whether `x` is a pipeline rather than arrays: its values can't be checked without running it."""
-    if isinstance(x, dict) and 'events' not in x:
-        raise ValueError(f"Expected events as an array, a pipeline or {{'events': …, 'sample_weight': …}}; got a "
-                         f'dictionary of {", ".join(map(repr, x))}.')
-    return not (isinstance(x, (list, tuple)) or hasattr(x, '__array__') or tf.is_tensor(x))
-
-
 def pair(x):
     """Raises unless `x` is [events, conditions]."""
     if not isinstance(x, (list, tuple)) or len(x) != 2:
@@ -243,39 +235,3 @@ def weights(values, count: int) -> np.ndarray:
     if not np.any(values):
         raise ValueError(f'The sample weights of all {count} events are 0: there is nothing to learn or to measure.')
     return values.astype('float32')
-
-
-def data(model, x, y=None, sample_weight=None, predicting: bool = False):
-    """Checks what is passed to `fit`, `evaluate` or `predict`: arrays wholly, a `tf.data.Dataset` by its shapes.
-
-    Returns:
-        (x, y, sample_weight), lists turned into arrays.
-    """
-    if isinstance(x, tf.data.Dataset):
-        spec = x.element_spec
-        parts = spec if isinstance(spec, tuple) else (spec,)
-        example = tree.flatten(parts[0])[0]
-        if example.shape == tf.TensorShape(model.event_shape):
-            raise ValueError('This pipeline gives single events, and Keras takes batches of them: pass '
-                             'dataset.batch(…), for example of 64.')
-        static_shape(example, model.event_shape, batch_rank=1)
-        if model.variable_length and example.shape.rank is not None and example.shape[1] is None:
-            raise ValueError("Fill all events of the pipeline up to the model's length: dataset.padded_batch(…, "
-                             f"padded_shapes={model.event_shape}, padding_values=float('nan')).")
-        if not predicting:
-            condition_given(model.condition, parts[1] if len(parts) > 1 else None)
-    elif x is None:
-        raise ValueError('There are no events: pass an array or a pipeline of them first.')
-    elif not is_dataset(x):
-        condition_given(model.condition, y)
-        x = as_array(x) if isinstance(x, list | tuple) else x
-        events(model, x)
-        if y is not None:
-            y = as_array(y) if isinstance(y, list | tuple) else y
-            conditions_of_each(model.condition, y, len(x), 'events')
-        if sample_weight is not None:
-            sample_weight = weights(sample_weight, len(x))
-    if is_dataset(x) and sample_weight is not None:
-        raise ValueError("The weights of a pipeline come out of it: (events, conditions, weights), or without "
-                         "conditions {'events': events, 'sample_weight': weights}.")
-    return x, y, sample_weight

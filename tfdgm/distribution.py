@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow.python.eager import record
 
-from tfdgm import checks
+from tfdgm import checks, pieces
 from tfdgm.random import stateless_seed
 
 tfb = tfp.bijectors
@@ -17,7 +17,8 @@ class ModelDistribution(tfd.Distribution):
     """A `tfd.Distribution` over the events of a model. `model.distribution(condition)` makes one.
 
     It owns no variables: its `variables` and `trainable_variables` are the model's, and training the model changes
-    it. Its batch shape is that of the condition.
+    it. Its batch shape is that of the condition. A condition that is a `tf.Variable` counts among them, and the
+    distribution follows its values.
 
     `sample` takes an integer, a stateless seed (int32 `[2]`) or None as its seed. An integer means the same samples
     in every call, with XLA and without.
@@ -66,17 +67,23 @@ class ModelDistribution(tfd.Distribution):
     @property
     def condition(self):
         """The values that it is conditioned on, a tensor `[*batch_shape, *condition.shape]`, or None."""
-        return self._condition
+        return None if self._condition is None else tf.convert_to_tensor(self._condition)
 
     @property
     def variables(self):
-        """The model's variables, as `tf.Variable`s."""
-        return tuple(variable.value for variable in self._model.variables)
+        """The model's variables, as `tf.Variable`s, and those of the condition."""
+        return (*(variable.value for variable in self._model.variables), *self._variables_of_condition('variables'))
 
     @property
     def trainable_variables(self):
-        """The model's trainable variables, as `tf.Variable`s."""
-        return tuple(variable.value for variable in self._model.trainable_variables)
+        """The model's trainable variables, as `tf.Variable`s, and those of the condition."""
+        return (*(variable.value for variable in self._model.trainable_variables),
+                *self._variables_of_condition('trainable_variables'))
+
+    def _variables_of_condition(self, kind):
+        if isinstance(self._condition, tf.Variable):
+            return (self._condition,) if kind == 'variables' or self._condition.trainable else ()
+        return getattr(self._condition, kind, ())
 
     def _event_shape(self):
         return tf.TensorShape(self._model.event_shape)
@@ -105,7 +112,7 @@ class ModelDistribution(tfd.Distribution):
         checks.static_shape(x, event_shape)
         checks.real(x)
         x = tf.cast(x, tf.float32)
-        condition = self._condition
+        condition = self.condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
             # TFP lets the samples and the distribution's batch broadcast against each other.
@@ -119,12 +126,17 @@ class ModelDistribution(tfd.Distribution):
         return tf.reshape(self._score(x, condition), outer)
 
     def _score(self, x, condition):
-        """Log-probabilities of events `[n, *event_shape]`."""
-        inputs = x if condition is None else (x, condition)
-        if tf.executing_eagerly():
-            # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
-            return self._model.run(self._model.__call__, inputs, jit_compile=False)
-        return self._model(inputs)
+        """Log-probabilities of events `[n, *event_shape]`; in pieces, where neither a graph nor a tape wants all."""
+        if not tf.executing_eagerly():
+            return self._log_density(x, condition)
+        size = x.shape[0] if record.could_possibly_record() else self._model.piece_size
+        # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
+        return pieces.score(lambda *piece: self._model.run(self._log_density, *piece, jit_compile=False),
+                            x, condition, size)
+
+    def _log_density(self, x, condition):
+        """Log-probabilities of events `[n, *event_shape]`, all at once."""
+        return self._model(x if condition is None else (x, condition))
 
     def _sample_n(self, n, seed=None, given=()):
         batch_shape = self._batch_shape_tensor()
@@ -140,20 +152,21 @@ class ModelDistribution(tfd.Distribution):
         if self._condition is None:
             return None
         inner = self._model.condition.shape
-        return tf.reshape(tf.repeat(tf.reshape(self._condition, (1, -1, *inner)), n, axis=0), (-1, *inner))
+        return tf.reshape(tf.repeat(tf.reshape(self.condition, (1, -1, *inner)), n, axis=0), (-1, *inner))
 
     def _draw(self, count, condition, seed, given):
         """Samples `[count, *event_shape]`; no gradient passes through them."""
-        static_count = tf.get_static_value(count)
         # A tape would ask an XLA function for all the values of its loops, which it can't give.
         with record.stop_recording():
-            if static_count == 0:
-                samples = tf.zeros((0, *self._model.event_shape))
-            elif static_count is None:
-                samples = self._model.sample(count, condition, seed, *given)
-            else:
-                samples = self._model.run(self._model.sample, int(static_count), condition, seed, *given)
+            samples = pieces.draw(self._draw_piece, count, self._model.piece_size, condition, seed, given,
+                                  exact=not tf.executing_eagerly())
         return tf.stop_gradient(samples)
+
+    def _draw_piece(self, size, *args):
+        """Samples `[size, *event_shape]`, compiled where it is known how many."""
+        if isinstance(size, int):
+            return self._model.run(self._model.sample, size, *args)
+        return self._model.sample(size, *args)
 
     def sample(self, sample_shape=(), seed=None, name='sample', **kwargs):
         """`tfd.Distribution.sample`: `[*sample_shape, *batch_shape, *event_shape]`, float32.
@@ -213,6 +226,12 @@ def condition_tensor(condition, values):
     if values is None:
         return None
     values = values.value if isinstance(values, keras.Variable) else values
+    if isinstance(values, tf.Variable | tfp.util.DeferredTensor):
+        # Kept as it is, to follow it.
+        if tf.executing_eagerly():
+            checks.conditions(condition, tf.convert_to_tensor(values))
+        checks.static_shape(values, condition.shape, 'conditions')
+        return values
     if not tf.is_tensor(values):
         values = checks.conditions(condition, values)
     elif tf.get_static_value(values) is not None:

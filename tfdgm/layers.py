@@ -76,12 +76,15 @@ class Standardization(keras.layers.Layer):
         """Takes mean and standard deviation from events `[n, *event_shape]`; NaN fills short ones up.
 
         Raises:
-            ValueError: if a site is constant.
+            ValueError: if a site is constant, or its values are too close together for float32.
         """
         axes = (0, *(axis for axis, size in enumerate(self.mean.shape, 1) if size == 1))
         x = np.asarray(x, 'float64')
         deviation = np.nanstd(x, axis=axes).reshape(self.mean.shape)
         checks.varying(deviation, len(x))
+        if deviation.min() < np.finfo('float32').tiny:
+            raise ValueError(f'The values of a site have a standard deviation of {deviation.min():.1e}, which float32 '
+                             'cannot divide by: multiply the events by a constant first.')
         self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 

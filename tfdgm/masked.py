@@ -147,7 +147,7 @@ class MaskedNetwork(keras.layers.Layer):
 
         preactivations = [start(*biases) for biases in zip(self.biases, self.condition_biases)]
         return {'masks': masks, 'preactivations': preactivations,
-                'hidden': ops.zeros((batch_size, self.hidden_units[-1])),
+                'hidden': ops.zeros((batch_size, self.hidden_units[-1]), 'float32'),
                 'outputs': start(self.output_bias, self.output_condition_bias)}
 
     def step(self, state, position, previous):

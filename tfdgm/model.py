@@ -8,19 +8,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, data
+from tfdgm import checks, data, inputs, pieces
 from tfdgm.conditions import Condition
 from tfdgm.distribution import ModelDistribution
+from tfdgm.maximum_likelihood import MaximumLikelihood
 
 
-class NegativeLogLikelihood(keras.losses.Loss):
-    """Turns the log-probabilities that a model returns into its loss; weighting and scaling are Keras's own."""
-
-    def call(self, y_true, y_pred):
-        return -y_pred
-
-
-class GenerativeModel(keras.Model):
+class GenerativeModel(MaximumLikelihood):
     """A distribution of events that learns by maximum likelihood: the base class of every system.
 
     Calling the model on a batch of events returns their log-probabilities in nats, so Keras's own `fit`, `evaluate`
@@ -68,15 +62,16 @@ class GenerativeModel(keras.Model):
                              f'got {self.dtype_policy.name}: log-probabilities are summed in float32.')
         self.event_shape = checks.event_shape(event_shape)
         self.condition = checks.instance(condition, Condition | None, 'condition', 'tfdgm.conditions.Label(10)')
-        self.nll_tracker = keras.metrics.Mean(name='nll')
-        self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')
-        self._negative_log_likelihood = NegativeLogLikelihood(dtype='float32')
-        self.jit_compile = True
 
     @property
     def num_sites(self) -> int:
         """How many numbers an event has."""
         return int(np.prod(self.event_shape))
+
+    @property
+    def piece_size(self) -> int:
+        """How many events are drawn, or scored by a distribution, at once: see `tfdgm.pieces`."""
+        return pieces.size_of(self.num_sites)
 
     def padding(self, x):
         """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""
@@ -85,7 +80,7 @@ class GenerativeModel(keras.Model):
     def sites_of(self, x):
         """How many numbers each event has, without those that fill it up: `[batch]`, float32."""
         if not self.variable_length:
-            return ops.full((ops.shape(x)[0],), float(self.num_sites))
+            return ops.full((ops.shape(x)[0],), float(self.num_sites), 'float32')
         padding = ops.reshape(self.padding(x), (-1, self.num_sites))
         return self.num_sites - ops.sum(ops.cast(padding, 'float32'), axis=1)
 
@@ -111,7 +106,7 @@ class GenerativeModel(keras.Model):
             raise ValueError(f'The values of this {type(self).__name__} are discrete, {self.support()}: there is '
                              'nothing to standardise.')
         x = data.as_arrays(x) if isinstance(x, tf.data.Dataset) else x
-        x = x[0] if isinstance(x, tuple) else x
+        x = inputs.array(x[0] if isinstance(x, tuple) else x, 'events')
         checks.events(self, x)
         self.standardization.adapt(x)
 
@@ -169,120 +164,12 @@ class GenerativeModel(keras.Model):
                 functools.partial(method), jit_compile=jit_compile, reduce_retracing=not jit_compile, autograph=False)
         return functions[key](*args)
 
-    def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
-        """`keras.Model.compile`; loss and metrics are the model's own. `jit_compile=False` means no XLA, also in `run`.
-
-        'auto' is XLA on every device. Keras's own choice leaves XLA off on machines without a GPU, where the loops
-        over sites need it as much, and under `tf.distribute`, where it does not work; that exception stays.
-
-        Raises:
-            ValueError: if a loss or metrics are given.
-        """
-        given = inspect.signature(super().compile).bind(optimizer, *args, **kwargs).arguments
-        refused = [name for name in ('loss', 'loss_weights', 'metrics', 'weighted_metrics') if given.get(name)]
-        if refused:
-            raise ValueError(f'compile takes no {" and no ".join(refused)} here: the loss is the negative '
-                             'log-likelihood, the metrics are nll and bits_per_dim.')
-        if jit_compile == 'auto':
-            distributed = tf.distribute.has_strategy() or self._distribute_strategy
-            jit_compile = not (kwargs.get('run_eagerly') or distributed)
-        super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
-
-    def compile_from_config(self, config):
-        # Keras compiles a model that it loads only if a class with its own `compile` has this method too.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
-
-    # Keras's training loop -------------------------------------------------------------------------------------------
-
     def call(self, inputs, training=False):
         x, condition = (inputs, None) if self.condition is None else checks.pair(inputs)
         checks.static_shape(x, self.event_shape, batch_rank=1)
         if condition is not None:
             checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
         return ops.cast(self.log_prob(x, condition, training), 'float32')
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = self._negative_log_likelihood(y_pred, y_pred, sample_weight)
-        return loss + sum(self._aggregate_additional_loss(penalty) for penalty in self.losses)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self.nll_tracker.update_state(-y_pred, sample_weight)
-        # A mean over the sites of all events, which may have more and fewer.
-        sites = self.sites_of(x if self.condition is None else x[0])
-        weights = sites if sample_weight is None else sites * ops.cast(sample_weight, 'float32')
-        self.bits_per_dim_tracker.update_state(-y_pred / (sites * np.log(2)), weights)
-        return self.get_metrics_result()
-
-    def _pack(self, data):
-        """Moves Keras's target into the inputs: (x, condition, weight) -> ((x, condition), None, weight)."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if isinstance(x, dict):
-            x, sample_weight = x['events'], x.get('sample_weight')
-        checks.condition_given(self.condition, y)
-        return (x if y is None else (x, y)), None, sample_weight
-
-    def train_step(self, data):
-        return super().train_step(self._pack(data))
-
-    def test_step(self, data):
-        return super().test_step(self._pack(data))
-
-    def predict_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return super().predict_step((x if y is None else (x, y),))
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.fit`, by maximum likelihood: `x` are the events and `y`, if any, their conditions.
-
-        A pipeline gives events, pairs (event, condition), or triples with a weight; to weigh events without a
-        condition it gives dictionaries {'events', 'sample_weight'}. A callback such as EarlyStopping watches
-        'val_loss', or with mode='min' 'val_nll'.
-
-        Raises:
-            ValueError: if arrays hold events or conditions of a wrong shape, NaN, or values outside the support; or
-                if a condition is missing or unexpected. This happens before the first step.
-        """
-        arguments = self._checked(super().fit, x, y, *args, **kwargs)
-        arguments['x'] = self.prepare(arguments['x'], arguments.get('y'))
-        return super().fit(**arguments)
-
-    def prepare(self, x, y):
-        """Looks at data before the first training step, and returns `x`; for systems whose weights start from them."""
-        return x
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.evaluate`: with `return_dict=True`, {'loss', 'nll', 'bits_per_dim'}. Checks as `fit` does."""
-        return super().evaluate(**self._checked(super().evaluate, x, y, *args, **kwargs))
-
-    def _checked(self, method, *args, **kwargs) -> dict:
-        """Arguments for one of Keras's methods, checked, with weights in the form that Keras keeps."""
-        arguments = dict(inspect.signature(method).bind(*args, **kwargs).arguments)
-        arguments.update(arguments.pop('kwargs', {}))
-        if arguments.pop('class_weight', None) is not None:
-            raise ValueError('class_weight weighs the classes of a target, and a density has none: weigh the events, '
-                             'by sample_weight.')
-        names = 'x', 'y', 'sample_weight'
-        arguments.update(zip(names, checks.data(self, *(arguments.get(name) for name in names))))
-        if arguments['sample_weight'] is not None:
-            arguments.update(zip(names, with_weight(*(arguments[name] for name in names))))
-        if arguments.get('validation_data') is not None:
-            held_out = keras.utils.unpack_x_y_sample_weight(arguments['validation_data'])
-            x, y, weight = checks.data(self, *held_out)
-            if not checks.is_dataset(x):
-                arguments['validation_data'] = (x, y) if weight is None else with_weight(x, y, weight)
-        return arguments
-
-    def predict(self, x, *args, **kwargs):
-        """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
-        if checks.is_dataset(x):
-            checks.data(self, x, predicting=True)
-        elif self.condition is None:
-            x, *_ = checks.data(self, x)
-        else:
-            x = checks.data(self, *checks.pair(x))[:2]
-        return super().predict(x, *args, **kwargs)
 
     def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
         """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""
@@ -297,6 +184,14 @@ class GenerativeModel(keras.Model):
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
+    def _trackable_children(self, save_type='checkpoint', **kwargs):
+        # `tf.train.Checkpoint` does not look into the Python lists in which Keras keeps layers and weights, and there
+        # is no public way to tell it of them.
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == 'checkpoint':
+            children.update({f'variable_{index}': variable.value for index, variable in enumerate(self.variables)})
+        return children
+
     def get_config(self):
         given = {**self._arguments, **self._arguments.get('kwargs', {})}
         arguments = {name: getattr(self, name, value) for name, value in given.items()
@@ -307,10 +202,3 @@ class GenerativeModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
-
-
-def with_weight(x, y, sample_weight):
-    """Arguments (x, y, sample_weight) that Keras keeps: it drops the weights of data without a target."""
-    if y is not None:
-        return x, y, sample_weight
-    return {'events': x, 'sample_weight': np.asarray(sample_weight, 'float32')}, None, None

@@ -30,8 +30,15 @@ def split(seed, count: int):
     return tf.unstack(tf.random.experimental.stateless_split(seed, count, alg='philox'))
 
 
+def fold_in(seed, number):
+    """Another seed, which follows from a seed and an integer."""
+    return tf.random.experimental.stateless_fold_in(seed, number, alg='philox')
+
+
 def uniforms(shape, seed):
     """Independent float32 numbers, uniform on the open interval (0, 1).
+
+    Of a seed, the numbers of a larger shape begin with those of a smaller one, if only the first axis differs.
 
     TensorFlow's whole numbers agree with and without XLA once the algorithm is named; its real numbers do not.
     """

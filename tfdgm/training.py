@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import checks, data, pretrained
+from tfdgm import checks, data, inputs, pretrained
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True,
             'mirror': False}
@@ -118,7 +118,7 @@ def check(config: dict) -> dict:
     for split in 'train', 'validation':
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
-        checks.data(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
+        inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and not model.is_discrete:

@@ -141,8 +141,8 @@ class ImageModel(AutoregressiveModel):
     def initial_state(self, batch_size, condition=None, seed=None):
         height, width, channels = self.event_shape
         state = {
-            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels)),
-            'outputs': ops.zeros((batch_size, self.num_outputs)),
+            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels), 'float32'),
+            'outputs': ops.zeros((batch_size, self.num_outputs), 'float32'),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
             state['condition'] = self.condition_map(condition)

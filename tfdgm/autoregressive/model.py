@@ -190,7 +190,9 @@ class AutoregressiveModel(GenerativeModel):
         if length is not None:
             end = ops.minimum(ops.max(length), steps) * (self.num_sites // steps)
         state_seed, value_seed = random.split(seed, 2)
-        uniforms = random.uniforms((self.num_sites, batch_size, self.output.num_uniforms), value_seed)
+        # Event by event, so that the first ones do not depend on how many there are; then site by site.
+        uniforms = random.uniforms((batch_size, self.num_sites, self.output.num_uniforms), value_seed)
+        uniforms = ops.transpose(uniforms, (1, 0, 2))
         state = self.initial_state(batch_size, condition, state_seed)
         if observed is not None:
             known = observed if self.standardization is None else self.standardization(observed)[0]

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow.python.eager import record
 
-from tfdgm import checks
+from tfdgm import checks, pieces
 from tfdgm.distribution import ModelDistribution
 from tfdgm.random import stateless_seed
 
@@ -48,14 +48,15 @@ class TemperedDistribution(ModelDistribution):
         return self._model.sample
 
     def _draw(self, count, condition, seed, given):
-        static_count = tf.get_static_value(count)
-        if static_count == 0:
-            return tf.zeros((0, *self._model.event_shape))
-        if static_count is None or not tf.executing_eagerly():
-            return self._sampler(count, condition, seed, *given)
+        return pieces.draw(self._draw_piece, count, self._model.piece_size, condition, seed, given,
+                           exact=not tf.executing_eagerly())
+
+    def _draw_piece(self, size, *args):
+        if not tf.executing_eagerly():
+            return self._sampler(size, *args)
         # Gradients of loops can't leave an XLA function.
         jit_compile = False if record.could_possibly_record() else None
-        return self._model.run(self._sampler, int(static_count), condition, seed, *given, jit_compile=jit_compile)
+        return self._model.run(self._sampler, size, *args, jit_compile=jit_compile)
 
 
 class DequantizedDistribution(TemperedDistribution):
@@ -95,7 +96,7 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         return super()._parameter_properties(dtype, num_classes)
 
     def _start(self, **kwargs):
-        model, condition = self._model, self._condition
+        model, condition = self._model, self.condition
         base = tfd.Sample(tfd.BatchBroadcast(model.base(), self._batch_shape_tensor()), model.num_sites)
         kwargs.pop('allow_nan_stats')
         tfd.TransformedDistribution.__init__(self, base, model._bijector(condition), **kwargs)
@@ -110,10 +111,16 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     def _support(self):
         return 'a finite real number'
 
-    def _score(self, x, condition):
-        if tf.executing_eagerly():
-            return self._model.run(self._model.density, x, condition, jit_compile=False)
+    def _log_density(self, x, condition):
         return self._model.density(x, condition)
+
+    @property
+    def bijector(self):
+        """The flow, from latents to events."""
+        # TFP's is made of the condition once and for all; this one follows a variable.
+        if isinstance(self._condition, tf.Variable | tfp.util.DeferredTensor):
+            return self._model._bijector(self.condition)
+        return super().bijector
 
     def _without_cdf(self, value, **kwargs):
         raise NotImplementedError('A flow has no cumulative distribution function and no quantiles, only a density: '
@@ -130,5 +137,7 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         checks.sample_shape(sample_shape)
         condition = self._repeated_condition(tf.reduce_prod(sample_shape))
         outer = tf.concat([sample_shape, self._batch_shape_tensor()], 0)
-        x, log_prob = self._model.sample_and_log_prob(tf.reduce_prod(outer), condition, stateless_seed(seed))
+        x, log_prob = pieces.draw(
+            self._model.sample_and_log_prob, tf.reduce_prod(outer), self._model.piece_size, condition,
+            stateless_seed(seed), exact=True, dtypes=(tf.float32, tf.float32))
         return tf.reshape(x, tf.concat([outer, self._model.event_shape], 0)), tf.reshape(log_prob, outer)

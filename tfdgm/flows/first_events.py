@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import checks
+from tfdgm import checks, inputs
 from tfdgm.flows.layers import FEWEST_VALUES
 
 # How many of the first events the layers see that start from data.
@@ -27,7 +27,7 @@ def first_events(model, x, y):
     Raises:
         ValueError: if the events are not valid, there are none, or a site of real values is constant.
     """
-    if checks.is_dataset(x):
+    if inputs.is_pipeline(x):
         batches, x = first_batches(x)
         firsts = [keras.utils.unpack_x_y_sample_weight(batch)[:2] for batch in batches]
     else:
@@ -58,7 +58,7 @@ def first_batches(batches):
         if count >= EVENTS_TO_START:
             break
     if not firsts:
-        raise ValueError('Expected at least one batch of events; the pipeline has none.')
+        raise inputs.no_batches()
     if iterator is batches:
         batches = (batch for batch in itertools.chain(firsts, iterator))
     return firsts, batches

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm import checks, random
+from tfdgm import checks, inputs, random
 from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
@@ -188,7 +188,7 @@ class FlowModel(GenerativeModel):
                [1., 1., 1., 1.]], dtype=float32)
         """
         require_values('encode', 'inverse')
-        x, condition, _ = checks.data(self, x if tf.is_tensor(x) else np.asarray(x), condition)
+        x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
         return self._run_batch(self.encode_batch, x, condition)
 
     def decode(self, z, condition=None):

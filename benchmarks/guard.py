@@ -1,0 +1,77 @@
+"""What it costs that no step is applied whose loss or gradient is not finite, as a table from one run.
+
+    python benchmarks/guard.py [--repeats 40]
+
+Each system makes steps of `fit` on batches of 100 binary images of 28x28 (flows: with 256 levels), with the guard and,
+by turns, without: there, gradients are applied unseen. The ratio is of the medians of both.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from measure import seconds
+from rich.console import Console
+from rich.table import Table
+
+import tfdgm
+import tfdgm.maximum_likelihood
+
+GREY = {'dequantization': tfdgm.flows.UniformDequantization(256, logit=0.05)}
+SYSTEMS = {
+    'NADE, 500 hidden units': lambda: tfdgm.NADE((28, 28, 1)),
+    'MADE, 6,000 hidden units': lambda: tfdgm.MADE((28, 28, 1), hidden_units=(6000,), direct_connections=True),
+    'MADE, 512-512': lambda: tfdgm.MADE((28, 28, 1), hidden_units=(512, 512)),
+    'GatedPixelCNN': lambda: tfdgm.GatedPixelCNN((28, 28, 1)),
+    'Glow': lambda: tfdgm.Glow((28, 28, 1), filters=32, **GREY),
+}
+
+
+def step(model, batch):
+    """One step of the model's training as a function, compiled already."""
+    iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    model.make_train_function()
+    model.reset_metrics()
+
+    def run():
+        model.train_function(iterator)
+
+    run()
+    return run
+
+
+def compare(make, jit_compile, repeats):
+    """The median times of a step with the guard and without."""
+    guarded, plain = make(), make()
+    levels = 256 if isinstance(guarded, tfdgm.FlowModel) else 2
+    batch = np.random.default_rng(0).integers(levels, size=(100, 28, 28, 1)).astype('float32')
+    for model in guarded, plain:
+        model.compile('adam', jit_compile=jit_compile)
+        model.prepare(batch, None)
+    with mock.patch.object(tfdgm.maximum_likelihood, 'are_finite', lambda gradients: True), \
+            mock.patch.object(tfdgm.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
+            mock.patch.object(tfdgm.maximum_likelihood, 'apply_unless',
+                              lambda fault, optimizer, gradients, weights: optimizer.apply(gradients, weights)):
+        without = step(plain, batch)
+    return seconds(step(guarded, batch), without, repeats=repeats)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=40)
+    repeats = parser.parse_args().repeats
+    table = Table('system', 'XLA', 'ms a step', 'with the guard / without')
+    for name, make in SYSTEMS.items():
+        for jit_compile in True, False:
+            guarded, plain = compare(make, jit_compile, repeats)
+            table.add_row(name, 'on' if jit_compile else 'off', f'{1e3 * guarded:.1f}', f'{guarded / plain:.3f}')
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,143 @@
+"""Guard: a training step whose loss or gradient is not finite changes no weight, and the batch at fault is named."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.errors import NonFiniteError
+from tfdgm.inputs import no_batches
+
+# Mixed precision in float16 multiplies the loss by a scale and halves it when a gradient overflows. It starts at 2^15;
+# a scale as small as this says that no scale helps.
+SMALLEST_LOSS_SCALE = 2.**-10
+
+
+class Guard:
+    """Watches the steps of one model, in graphs and under XLA, which can't raise errors about values.
+
+    A step asks `has_fault`, and records what is wrong in variables; between steps, outside the graph, `watched` raises
+    the error. After a fault the following steps of the same execution are not applied either.
+
+    Args:
+        model: a `tfdgm.GenerativeModel`. Variables are made under its distribution strategy.
+    """
+
+    def __init__(self, model):
+        self.batches = None
+        with model.distribute_strategy.scope():
+            # How many batches had a fault, and what they held: invalid values, conditions and weights.
+            self.counts = tf.Variable(
+                tf.zeros(4), trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM)
+
+    def start(self):
+        """Begins to count batches anew, at the start of an epoch."""
+        self.batches = 0
+
+    def require_batches(self):
+        """Raises if there has been no batch since the start."""
+        if self.batches == 0:
+            raise no_batches()
+
+    # In the graph ----------------------------------------------------------------------------------------------------
+
+    def has_fault(self, *checks):
+        """Whether a check fails, on any replica, or a batch before had a fault: a boolean scalar."""
+        fault = tf.logical_not(tf.reduce_all(tf.stack(checks))) | (self.counts[0] > 0)
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            fault = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(fault, tf.float32)) > 0
+        return fault
+
+    def record(self, model, x, condition, sample_weight):
+        """Counts what is invalid in a batch, if it is the first at fault."""
+        valid = (model.contains(x) | model.padding(x),
+                 tf.constant([True]) if condition is None else tf.math.is_finite(model.condition.encode(condition)),
+                 tf.constant([True]) if sample_weight is None else valid_weights(sample_weight))
+        # Not by counting what is not valid: TensorFlow makes `x >= y` of `not x < y`, also where x is NaN.
+        counts = [tf.cast(tf.size(part), tf.float32) - tf.math.count_nonzero(part, dtype=tf.float32) for part in valid]
+        self.counts.assign_add(tf.where(self.counts[0] > 0, 0., tf.stack([1., *counts])))
+
+    # Between steps ---------------------------------------------------------------------------------------------------
+
+    def watched(self, model, function):
+        """One of Keras's functions of an iterator, which then raises an error about the batch at fault, if any."""
+        @functools.wraps(function)
+        def step(iterator):
+            logs = function(iterator)
+            self.batches += model.steps_per_execution
+            faults, *counts = self.counts.numpy()
+            if faults:
+                self.counts.assign(tf.zeros(4))
+                raise explained(model, self._place(model), *counts)
+            return logs
+
+        return step
+
+    def _place(self, model) -> str:
+        """Which batch was the last, counted from 1."""
+        if model.steps_per_execution == 1:
+            return f'Batch {self.batches}'
+        return f'One of the batches {self.batches - model.steps_per_execution + 1} to {self.batches}'
+
+
+def explained(model, place, values, conditions, weights) -> Exception:
+    """The error about a batch, from how many of its values, conditions and weights are invalid."""
+    name, kept = type(model).__name__, 'The weights are as they were before it.'
+    if values:
+        return ValueError(f'{place} of the epoch holds {values:.0f} values that are NaN or outside the '
+                          f'support: this {name} needs every value to be {model.support()}. {kept}')
+    if conditions:
+        return ValueError(f'{place} of the epoch holds conditions that are not valid; expected '
+                          f'{model.condition.describe()}. {kept}')
+    if weights:
+        return ValueError(f'{place} of the epoch holds {weights:.0f} sample weights that are negative or not finite. '
+                          f'{kept}')
+    hint = ''
+    if not model.is_discrete and model.standardization is not None:
+        hint = ' Before `fit`, call adapt(events), unless the values are of order 1 already.'
+    return NonFiniteError(f'{place} of the epoch has a loss, a log-probability or a gradient that is not finite, and '
+                          f'its events are valid: the training has diverged. {kept} Lower the learning rate.{hint}')
+
+
+def valid_weights(sample_weight):
+    """Which sample weights are finite and not negative: booleans of the same shape."""
+    return (sample_weight >= 0) & (sample_weight < np.inf)
+
+
+def are_finite(gradients):
+    """Whether all gradients are finite: a boolean scalar."""
+    def total(gradient):
+        gradient = getattr(gradient, 'values', gradient)  # Of a sparse one, those of the rows that it has.
+        # Over the first axis first: that sum is over whole rows, which XLA makes several times as fast on a CPU.
+        return tf.reduce_sum(tf.cast(tf.reduce_sum(gradient, axis=0) if len(gradient.shape) > 1 else gradient,
+                                     tf.float32))
+
+    totals = [total(gradient) for gradient in gradients if gradient is not None]
+    return tf.reduce_all(tf.math.is_finite(tf.stack(totals))) if totals else tf.constant(True)
+
+
+def apply_unless(fault, optimizer, gradients, weights):
+    """Applies gradients, unless there is a fault: a boolean scalar that is the same on all replicas."""
+    def apply(gradients):
+        optimizer.apply(gradients, weights)
+
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1 and not tf.distribute.has_strategy():
+        tf.cond(fault, lambda: None, lambda: apply(gradients))
+        return
+
+    def across(strategy, fault, gradients):
+        # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`.
+        tf.cond(strategy.experimental_local_results(fault)[0], lambda: None,
+                lambda: strategy.extended.call_for_each_replica(apply, args=(gradients,)))
+
+    context.merge_call(across, args=(fault, gradients))
+
+
+def scale_is_useful(optimizer):
+    """Whether a gradient that is not finite is the business of the optimizer, which lowers the scale of the loss."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and (
+        optimizer.dynamic_scale > SMALLEST_LOSS_SCALE)

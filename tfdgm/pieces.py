@@ -1,0 +1,90 @@
+"""Many events in pieces, so that neither memory nor the number of compiled programs grows with how many there are."""
+
+import tensorflow as tf
+from keras import tree
+
+from tfdgm import random
+
+
+def size_of(num_sites: int) -> int:
+    """How many events of so many sites go through a model at once: a power of two, from 64 to 1,024."""
+    return 2 ** min(max((2**19 // num_sites).bit_length() - 1, 6), 10)
+
+
+def draw(sample, count, size: int, condition, seed, given=(), exact: bool = False, dtypes=tf.float32):
+    """Draws events, so that of one seed the first ones are the same however many are drawn.
+
+    Every piece has a seed of its own, and a piece of fewer events is the beginning of a whole one. So a few programs
+    serve all counts: pieces have a power of two of events, of which those too many are cut off.
+
+    Args:
+        sample: `(size, condition, seed, *given)` -> a structure of tensors `[size, …]`. Of one seed, the first must be
+            the same for all sizes.
+        count: how many to draw, an integer or a scalar tensor of one that is not known yet.
+        size: how many a whole piece has.
+        condition: one for each, `[count, …]`, or None.
+        seed: a stateless seed.
+        given: more arguments: what has axes has one entry for each event, `[count, …]`.
+        exact: whether a piece has as many events as are needed; else a power of two.
+        dtypes: of the structure.
+
+    Returns:
+        The structure, of tensors `[count, …]`.
+    """
+    known = tf.get_static_value(count)
+    if known is None:
+        return _draw_unknown(sample, count, size, condition, seed, given, dtypes)
+    pieces, count = [], int(known)
+    for start in range(0, max(count, 1), size):
+        missing = min(max(count - start, 1), size)
+        drawn = missing if exact else 1 << (missing - 1).bit_length()
+        places = tf.minimum(tf.range(start, start + drawn), max(count - 1, 0))
+        pieces.append(sample(drawn, *_at(places, count, drawn, condition), _seed(seed, start // size),
+                             *_at(places, count, drawn, *given)))
+    if len(pieces) == 1 and count == drawn:
+        return pieces[0]
+    return tree.map_structure(lambda *parts: tf.concat(parts, axis=0)[:count], *pieces)
+
+
+def _draw_unknown(sample, count, size, condition, seed, given, dtypes):
+    """`draw`, in a graph that does not know how many."""
+    drawn = tf.clip_by_value(count, 1, size)
+    first_places = tf.range(drawn)  # Outside the loop, where XLA can tell how many.
+
+    def piece(index):
+        places = tf.minimum(index * size + first_places, tf.maximum(count - 1, 0))
+        return sample(drawn, *_at(places, None, None, condition), _seed(seed, index), *_at(places, None, None, *given))
+
+    pieces = tf.map_fn(piece, tf.range((tf.maximum(count, 1) + size - 1) // size), fn_output_signature=dtypes)
+    return tree.map_structure(lambda part: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))[:count], pieces)
+
+
+def score(log_prob, x, condition, size: int):
+    """Log-probabilities `[n]` of events `[n, …]`, `size` of them at once.
+
+    Args:
+        log_prob: `(x, condition)` -> `[n]`.
+        x: events.
+        condition: one for each, or None.
+        size: how many at once.
+    """
+    if x.shape[0] <= size:
+        return log_prob(x, condition)
+    starts = range(0, x.shape[0], size)
+    return tf.concat([log_prob(x[start:start + size], None if condition is None else condition[start:start + size])
+                      for start in starts], axis=0)
+
+
+def _at(places, count, drawn, *parts):
+    """What is given for the events at those places: the same where there is one for all."""
+    def taken(part):
+        return part if part is None or not part.shape.rank or count == drawn else tf.gather(part, places)
+
+    return [taken(part) for part in parts]
+
+
+def _seed(seed, index):
+    """The seed of a piece; the first has the seed itself."""
+    if isinstance(index, int):
+        return random.fold_in(seed, index) if index else seed
+    return tf.where(index == 0, seed, random.fold_in(seed, index))
