@@ -8,6 +8,8 @@ import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import test_util
 
 import tfdgm
+from tests.systems import make, some_events
+from tfdgm.conditions import Vector
 
 tfd = tfp.distributions
 
@@ -164,3 +166,34 @@ class ContinuousDistribution(test_util.TestCase):
         exact = dist.sample(20_000, seed=0)
         self.assertAllClose(tf.reduce_mean(states, [0, 1]), tf.reduce_mean(exact, 0), atol=0.15)
         self.assertAllClose(tf.math.reduce_std(states, [0, 1]), tf.math.reduce_std(exact, 0), rtol=0.15)
+
+
+@pytest.mark.parametrize('system', ['maf', 'glow', 'nade', 'pixel_cnn'])
+def test_a_distribution_follows_a_condition_that_is_a_variable(system):
+    """As TFP's own do: their parameters may be variables, which are tracked and have gradients."""
+    model = make(system, condition=Vector(2))
+    x = some_events(model, 3)
+    values, others = np.random.default_rng(0).normal(size=(2, 3, 2)).astype('float32')
+    for variable in tf.Variable(values), keras.Variable(values):
+        dist = model.distribution(variable)
+        tensor = variable.value if isinstance(variable, keras.Variable) else variable
+        assert dist.batch_shape == (3,) and any(one is tensor for one in dist.trainable_variables)
+        assert any(one is tensor for one in tfd.Independent(dist, 1).trainable_variables)
+        np.testing.assert_allclose(dist.log_prob(x), model.distribution(values).log_prob(x), rtol=1e-5)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(dist.log_prob(x))
+        assert np.linalg.norm(tape.gradient(loss, tensor)) > 0
+        tensor.assign(others)
+        np.testing.assert_allclose(dist.log_prob(x), model.distribution(others).log_prob(x), rtol=1e-5)
+        np.testing.assert_allclose(dist.sample(seed=0), model.distribution(others).sample(seed=0), rtol=1e-4, atol=1e-4)
+        copy = dist.copy()
+        tensor.assign(values)
+        np.testing.assert_allclose(copy.log_prob(x), model.distribution(values).log_prob(x), rtol=1e-5)
+        in_graph = tf.function(lambda dist=dist: dist.log_prob(x))
+        np.testing.assert_allclose(in_graph(), copy.log_prob(x), rtol=1e-5)
+    deferred = tfp.util.TransformedVariable(values, tfp.bijectors.Scale(2.))
+    dist = model.distribution(deferred)
+    np.testing.assert_allclose(dist.log_prob(x), model.distribution(values).log_prob(x), rtol=1e-5)
+    assert any(one is deferred.trainable_variables[0] for one in dist.trainable_variables)
+    with pytest.raises(ValueError, match='Expected a condition of vectors'):
+        model.distribution(tf.Variable(values * np.inf))

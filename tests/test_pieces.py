@@ -5,17 +5,13 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tests import autoregressive, flows
-from tests.autoregressive.systems import SYSTEMS as AUTOREGRESSIVE_SYSTEMS
-from tests.flows.systems import SYSTEMS as FLOWS
+from tests.systems import every_system, make, some_events
 from tests.test_fit import run
 from tfdgm import pieces
 from tfdgm.conditions import Label
 
-# They share what is tested here: some are in the default suite.
-every_system = pytest.mark.parametrize('system', [
-    system if system in ('made_masks', 'wavenet', 'maf') else pytest.param(system, marks=pytest.mark.slow)
-    for system in [*AUTOREGRESSIVE_SYSTEMS, *FLOWS]])
+# They share what is tested here.
+some_systems = every_system('made_masks', 'wavenet', 'maf')
 
 
 @pytest.fixture
@@ -24,12 +20,7 @@ def eight_at_once(monkeypatch):
     monkeypatch.setattr(tfdgm.FFJORD, 'piece_size', 8)
 
 
-def make(system, **kwargs):
-    return flows.systems.make(system, **kwargs) if system in FLOWS else autoregressive.systems.make(
-        system, (2, 2, 1), **kwargs)
-
-
-@every_system
+@some_systems
 def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(system, eight_at_once):
     model = make(system, condition=Label(3))
     dist = model.distribution(1)
@@ -72,7 +63,7 @@ def test_each_event_keeps_its_condition(eight_at_once):
 
 
 def test_samples_and_their_densities_are_those_of_sample(eight_at_once):
-    model = flows.systems.make('maf')
+    model = make('maf')
     dist = model.distribution()
     x, log_prob = dist.experimental_sample_and_log_prob(19, seed=4)
     np.testing.assert_allclose(x, dist.sample(19, seed=4), atol=1e-5)
@@ -87,10 +78,10 @@ def test_sampling_all_counts_makes_a_few_functions():
     assert len(functions) <= 9 and sum(one.experimental_get_tracing_count() for one in functions.values()) <= 9
 
 
-@every_system
+@some_systems
 def test_events_are_scored_alike_in_pieces_and_at_once(system, eight_at_once):
     model = make(system, condition=Label(3))
-    x = (flows if system in FLOWS else autoregressive).systems.some_events(model, 21)
+    x = some_events(model, 21)
     labels = np.arange(21) % 3
     dist = model.distribution(labels)
     with tf.GradientTape() as tape:

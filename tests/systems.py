@@ -1,0 +1,28 @@
+"""The systems of all families, for tests of what they have in common."""
+
+import pytest
+
+import tfdgm
+from tests.autoregressive import systems as autoregressive
+from tests.flows import systems as flows
+
+SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS]
+
+
+def every_system(*quick):
+    """Parametrises a test by all systems; where they share what is tested, all but some quick ones are slow."""
+    return pytest.mark.parametrize('system', [
+        system if system in quick or not quick else pytest.param(system, marks=pytest.mark.slow) for system in SYSTEMS])
+
+
+def make(system, event_shape=None, **kwargs):
+    """Makes a small system with random weights."""
+    if system in flows.SYSTEMS:
+        return flows.make(system, event_shape, **kwargs)
+    return autoregressive.make(system, event_shape or (2, 2, 1), **kwargs)
+
+
+def some_events(model, count=8):
+    """Random events in a model's support."""
+    family = flows if isinstance(model, tfdgm.FlowModel) else autoregressive
+    return family.some_events(model, count)
