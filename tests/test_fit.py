@@ -148,6 +148,7 @@ def test_fine_tuning_goes_on_after_loading(digits, tmp_path):
     assert loaded.optimizer.iterations == 2 * model.optimizer.iterations
 
 
+@pytest.mark.xla
 def test_xla_is_on_unless_turned_off():
     model = tfdgm.FVSBN(4)
     assert model.jit_compile

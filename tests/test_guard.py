@@ -1,7 +1,5 @@
 """Steps that are not finite change no weight, and the error names the batch and the likely cause."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -38,8 +36,11 @@ def test_an_event_that_is_not_valid_stops_the_training_of_every_system(system):
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
     x[9].flat[1] = np.nan
     weights = model.get_weights()
-    assert refused(model, generator(x), ValueError, 'Batch 3 of the epoch holds 1 .* NaN or outside the support') == 2
-    assert any((old != new).any() for old, new in zip(weights, model.get_weights())), 'two batches were fine'
+    if getattr(model, 'norms', None):  # Those look at the first events before the first step.
+        assert refused(model, generator(x), ValueError, '1 of the .* values are NaN, the first in event') == 0
+    else:
+        steps = refused(model, generator(x), ValueError, 'Batch 3 of the epoch holds 1 .* NaN or outside the support')
+        assert steps == 2 and any((old != new).any() for old, new in zip(weights, model.get_weights()))
     weights = model.get_weights()
     with pytest.raises(ValueError, match=r'Batch 3 of the epoch holds 1 .*NaN'):
         model.evaluate(generator(x), verbose=0)
@@ -59,9 +60,10 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize('optimizer', OPTIMIZERS)
-@pytest.mark.parametrize('steps_per_execution, jit_compile', [
-    (1, False), pytest.param(3, False, marks=pytest.mark.slow), (1, True)])
+@pytest.mark.parametrize('optimizer, steps_per_execution, jit_compile', [
+    *((optimizer, 1, False) for optimizer in OPTIMIZERS), ('adam', 3, False), ('loss scaling', 1, True),
+    *(pytest.param(optimizer, *options, marks=pytest.mark.slow)
+      for optimizer in OPTIMIZERS for options in ((3, False), (1, True)))])
 def test_the_batch_at_fault_leaves_all_state_as_it_was(optimizer, steps_per_execution, jit_compile):
     def trained(x):
         keras.utils.set_random_seed(1)
@@ -97,7 +99,7 @@ def test_conditions_and_weights_that_are_not_valid_are_named():
     vectors[0, 1] = np.inf
     model = tfdgm.MADE(4, hidden_units=(4,), condition=Vector(2))
     model.compile('adam')
-    refused(model, generator(x, vectors), ValueError, 'Batch 1 .* conditions .* not valid; vectors of 2')
+    refused(model, generator(x, vectors), ValueError, 'Batch 1 .* conditions .* not valid; expected vectors of 2')
     weights = np.ones(12, 'float32')
     for weight in -1, np.nan, np.inf:
         weights[10] = weight
@@ -175,7 +177,7 @@ def test_adapt_refuses_what_float32_cannot_scale(size):
 @pytest.mark.parametrize('empty', [
     lambda: tf.data.Dataset.from_tensor_slices(np.zeros([0, 4], 'float32')).batch(2),
     lambda: tf.data.Dataset.from_tensor_slices(np.zeros([8, 4], 'float32')).filter(lambda x: False).batch(2),
-    lambda: itertools.chain()])
+    lambda: (batch for batch in ())])
 def test_a_pipeline_without_a_batch_is_an_error(method, empty):
     model = tfdgm.FVSBN(4)
     model.compile('adam')

@@ -38,9 +38,8 @@ def draw(sample, count, size: int, condition, seed, given=(), exact: bool = Fals
     for start in range(0, max(count, 1), size):
         missing = min(max(count - start, 1), size)
         drawn = missing if exact else 1 << (missing - 1).bit_length()
-        places = tf.minimum(tf.range(start, start + drawn), max(count - 1, 0))
-        pieces.append(sample(drawn, *_at(places, count, drawn, condition), _seed(seed, start // size),
-                             *_at(places, count, drawn, *given)))
+        places = None if drawn == count else tf.minimum(tf.range(start, start + drawn), max(count - 1, 0))
+        pieces.append(sample(drawn, *_at(places, condition), _seed(seed, start // size), *_at(places, *given)))
     if len(pieces) == 1 and count == drawn:
         return pieces[0]
     return tree.map_structure(lambda *parts: tf.concat(parts, axis=0)[:count], *pieces)
@@ -53,7 +52,7 @@ def _draw_unknown(sample, count, size, condition, seed, given, dtypes):
 
     def piece(index):
         places = tf.minimum(index * size + first_places, tf.maximum(count - 1, 0))
-        return sample(drawn, *_at(places, None, None, condition), _seed(seed, index), *_at(places, None, None, *given))
+        return sample(drawn, *_at(places, condition), _seed(seed, index), *_at(places, *given))
 
     pieces = tf.map_fn(piece, tf.range((tf.maximum(count, 1) + size - 1) // size), fn_output_signature=dtypes)
     return tree.map_structure(lambda part: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))[:count], pieces)
@@ -75,10 +74,13 @@ def score(log_prob, x, condition, size: int):
                       for start in starts], axis=0)
 
 
-def _at(places, count, drawn, *parts):
-    """What is given for the events at those places: the same where there is one for all."""
+def _at(places, *parts):
+    """What is given for the events at those places, all for None; the same where there is one for all."""
     def taken(part):
-        return part if part is None or not part.shape.rank or count == drawn else tf.gather(part, places)
+        if part is None or places is None or not part.shape.rank:
+            return part
+        # There may be none, and then one that nobody will see.
+        return tf.gather(tf.pad(part, [[0, 1], *[[0, 0]] * (part.shape.rank - 1)]), places)
 
     return [taken(part) for part in parts]
 

@@ -74,14 +74,16 @@ class ActNorm(keras.layers.Layer):
         return bool(self.started.numpy())
 
     def _start(self, x):
-        x = ops.reshape(x, (-1, x.shape[-1]))
+        # In float64: the variance of events far from order 1 is beyond float32.
+        x = ops.cast(ops.reshape(x, (-1, x.shape[-1])), 'float64')
         total = max(len(x), FEWEST_VALUES)
         own, missing = len(x) / total, 1 - len(x) / total
         mean, variance = ops.mean(x, 0), ops.var(x, 0)
         variance = own * variance + missing + own * missing * mean ** 2
         mean = own * mean
-        self.log_scale.assign(-0.5 * ops.log(variance + 1e-6))
-        self.shift.assign(-mean * ops.exp(self.log_scale))
+        log_scale = -0.5 * ops.log(variance + 1e-6)
+        self.log_scale.assign(log_scale)
+        self.shift.assign(-mean * ops.exp(log_scale))
         self.started.assign(1.)
 
     def call(self, x, invert=False):
