@@ -49,7 +49,7 @@ def test_labels_in_every_form_mean_the_same_to_every_method(form, labelled):
 
 @pytest.mark.parametrize('form', [
     X.tolist(), X.astype('float64'), X.astype('uint8'), X.astype(bool), tf.constant(X), tf.Variable(X),
-    pandas.DataFrame(X), pandas.DataFrame(X, columns=list('abcd')).convert_dtypes(), np.ma.array(X, mask=np.zeros(4)),
+    pandas.DataFrame(X), pandas.DataFrame(X, columns=list('abcd')).convert_dtypes(), np.ma.array(X, mask=False),
     keras.Variable(X)], ids=lambda form: type(form).__name__)
 def test_events_in_every_form_mean_the_same(form, binary):
     wanted = binary.predict(X, verbose=0)
