@@ -126,6 +126,7 @@ def test_continuous_samples_follow_the_density(system, condition):
     assert scipy.stats.kstest(samples, lambda x: np.interp(x, axis, cumulative)).pvalue > 1e-3
 
 
+@pytest.mark.xla
 @every_system
 @every_output
 def test_a_seed_means_the_same_samples_with_xla_and_without(system, output):
@@ -193,6 +194,7 @@ def test_shapes_are_those_that_tfp_documents(system, condition, batch_shape):
         np.testing.assert_allclose(together[index], alone, rtol=1e-5)
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize('system, output, condition, order', SYSTEMS_AND_CASES_TO_FIT)
 def test_fit_under_xla_lowers_the_loss(system, output, condition, order):
     model = make(system, (2, 3, 1), output=OUTPUTS[output], condition=CONDITIONS[condition], order=ORDERS[order])
@@ -210,7 +212,7 @@ def test_two_fits_with_one_seed_give_the_same_weights(system):
     def fitted():
         keras.utils.set_random_seed(7)
         model = make(system, (2, 3, 1), random_weights=False)
-        model.compile('adam', jit_compile=system not in DEEP_SYSTEMS)  # XLA takes long to compile those, twice.
+        model.compile('adam')
         model.fit(some_events(model, 64), epochs=2, batch_size=16, verbose=0)
         return model.get_weights()
 

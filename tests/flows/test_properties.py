@@ -86,6 +86,7 @@ def test_a_batch_of_conditions_is_the_batch_of_the_distribution(system):
         np.testing.assert_allclose(model.distribution(label).log_prob(x[:, index, 0]), log_prob[:, index, 0], atol=1e-4)
 
 
+@pytest.mark.xla
 @every_system
 def test_a_seed_means_the_same_samples_with_xla_and_without(system):
     model = make(system)
