@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tests.autoregressive.systems import (
     CONDITIONS,
-    DEEP_SYSTEMS,
     IMAGE_SYSTEMS,
     ORDERS,
     OUTPUTS,
