@@ -107,10 +107,10 @@ def test_conditions_and_weights_that_are_not_valid_are_named():
                 'Batch 3 of the epoch holds 1 sample weights that are negative or not finite')
         plain = tfdgm.FVSBN(4)
         plain.compile('adam')
-        batches = ({'events': x, 'sample_weight': weights} for x, weights in generator(x, weights))
+        batches = (({'events': x, 'sample_weight': weights},) for x, weights in generator(x, weights))
         refused(plain, batches, ValueError, 'Batch 3 .* sample weights')
         with pytest.raises(ValueError, match=r'Batch 3 .* sample weights'):
-            plain.evaluate(({'events': x, 'sample_weight': w} for x, w in generator(x, weights)), verbose=0)
+            plain.evaluate((({'events': x, 'sample_weight': w},) for x, w in generator(x, weights)), verbose=0)
 
 
 def test_train_on_batch_and_test_on_batch_refuse_too():

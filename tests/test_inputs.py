@@ -76,7 +76,8 @@ MASKED = np.ma.masked_equal(np.where(np.arange(12)[:, None] == 3, -999., X), -99
     (tf.RaggedTensor.from_tensor(X), 'dense array, got RaggedTensor'),
     (MASKED, '4 of the events are masked'),
     (pandas.DataFrame(MASKED.filled(np.nan)), '4 of the 48 values are NaN'),
-    (pandas.DataFrame(X).astype('object'), 'array of type object'),
+    (pandas.DataFrame(X).astype(str), 'array of type object'),
+    (pandas.DataFrame(X).convert_dtypes().replace(1, pandas.NA), r'\d+ of the 48 values are NaN'),
     ({'image': X, 'label': LABELS}, r"got a dictionary of 'image', 'label'.*example\['image'\], example\['label'\]")])
 def test_what_would_lose_its_meaning_is_refused_everywhere(x, message, binary):
     for method in binary.fit, binary.evaluate, binary.predict:
@@ -111,7 +112,7 @@ def test_pipelines_of_dictionaries_say_how_to_map_them(binary, labelled):
             with pytest.raises(ValueError, match=r'dataset\.map.*example\[.image.\], example\[.label.\]'):
                 method(data)
         with pytest.raises(ValueError, match="dictionary of 'image', 'label'"):
-            model.fit(({'image': x} | {'label': y} for x, y in [(X, LABELS)]), verbose=0)
+            model.fit((({'image': x, 'label': y},) for x, y in [(X, LABELS)]), verbose=0)
     labelled.fit(data.map(lambda example: (example['image'], example['label'])), verbose=0)
 
 

@@ -96,7 +96,13 @@ def array(values, what: str):
     if np.ma.is_masked(values):
         raise ValueError(f'{int(np.ma.count_masked(values))} of the {what} are masked: fill them in, or leave them '
                          'out.')
-    return np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else checks.as_array(values)
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.getdata(values)
+    dtypes = getattr(values, 'dtypes', None)
+    if dtypes is not None and all(getattr(dtype, 'kind', 'O') in 'biuf' for dtype in np.atleast_1d(dtypes)):
+        # Of numbers; in pandas' types that know missing ones, those would make objects of all.
+        return values.to_numpy('float64', na_value=np.nan)
+    return checks.as_array(values)
 
 
 def pipeline(model, dataset, predicting: bool):
