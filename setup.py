@@ -22,7 +22,7 @@ setup(
     packages=find_packages(include=['tfdgm', 'tfdgm.*', 'zoo']),
     package_data={'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav',
                            '*/interpolations.png']},
-    entry_points={'console_scripts': ['tfdgm=tfdgm.cli:main']},
+    entry_points={'console_scripts': ['tfdgm=zoo.__main__:main']},
     install_requires=[
         'tensorflow>=2.21',
         'tensorflow-probability>=0.25',
@@ -34,6 +34,7 @@ setup(
         'scikit-learn>=1.9',
         'matplotlib>=3.11',
         'h5py>=3.14',
+        'psutil>=7.2',
         'typer>=0.29',
         'rich>=15.0',
     ],

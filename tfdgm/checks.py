@@ -167,7 +167,7 @@ def events(model, x):
     if not len(array):
         raise ValueError(f'Expected at least one event, got an array of shape {array.shape}.')
     given = array
-    with np.errstate(over='ignore'):  # What float32 can't hold becomes infinite, and lies outside.
+    with np.errstate(over='ignore', invalid='ignore'):  # What float32 can't hold becomes infinite, and lies outside.
         array = array.astype('float32')
     padding = False
     if model.variable_length:
@@ -183,6 +183,8 @@ def events(model, x):
                              f'every value to be {model.support()}.')
     with np.errstate(invalid='ignore'):
         outside = ~(np.asarray(model.contains(array)) | padding)
+    if model.is_discrete:  # Rounded to float32, 0.999999999 is 1; a real number may be rounded.
+        outside |= (array != given) & ~np.isnan(array)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
                          f'{given[outside].flat[0]} in event {first_event(outside)}: this '

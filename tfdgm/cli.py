@@ -1,24 +1,26 @@
-"""The `tfdgm` command: the zoo from the terminal. It is the one part of the package that knows the zoo."""
+"""The `tfdgm` command: the zoo from the terminal. It is the one part of the package that knows the zoo.
+
+What needs no TensorFlow does not import it: see `start_tensorflow` and `zoo.__main__`.
+"""
 
 import contextlib
 import csv
 import inspect
+import logging
 import pathlib
 import sys
+import traceback
+import warnings
 from typing import Annotated
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.markup import escape
-from rich.table import Column, Table
+
+import zoo
+from tfdgm import config_file, terminal
 
 app = typer.Typer(
     help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
     add_completion=False, rich_markup_mode='markdown', pretty_exceptions_enable=False)
-console = Console()
-errors = Console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
 LabelOption = Annotated[str | None, typer.Option(
@@ -31,16 +33,20 @@ def list_models():
 
     Example: `tfdgm list`
     """
-    import zoo
-    from tfdgm import pretrained
-
-    table = Table(Column('name', no_wrap=True), 'data', 'test nats', 'bits/dim')
+    rows, unreadable = [], []
     for name in zoo.names():
-        config = pretrained.read_config(zoo.folder(name))
+        try:
+            config = config_file.read_config(zoo.folder(name))
+        except (OSError, ValueError) as error:
+            unreadable.append(str(error))
+            rows.append((name, 'cannot be read', '-', '-'))
+            continue
         result = config.get('results', {}).get('test')
-        table.add_row(name, config['dataset']['name'], *(
-            (f'{result["nll"]:.2f}', f'{result["bits_per_dim"]:.4f}') if result else ('-', '-')))
-    console.print(table)
+        rows.append((name, config['dataset']['name'], *(
+            (f'{result["nll"]:.2f}', f'{result["bits_per_dim"]:.4f}') if result else ('-', '-'))))
+    terminal.show_table(rows, ('name', 'data', 'test nats', 'bits/dim'))
+    for message in unreadable:
+        terminal.say_warning(message)
 
 
 @app.command()
@@ -49,9 +55,7 @@ def card(name: Name):
 
     Example: `tfdgm card nade_digits`
     """
-    from tfdgm import pretrained
-
-    console.print(Markdown(pretrained.read_card(folder_of(name))))
+    terminal.show_markdown(config_file.read_card(folder_of(name)))
 
 
 @app.command()
@@ -71,30 +75,32 @@ def sample(
 
     Example: `tfdgm sample nade_digits -n 64 -o grid.png`
     """
-    from tfdgm import files, pretrained
-
-    files.check_target(output, '.png', '.wav', '.csv', '.npy')
+    check_target(output, '.png', '.wav', '.csv', '.npy')
     folder = folder_of(name)
-    config = pretrained.read_config(folder)
+    config = config_file.read_config(folder)
+    start_tensorflow()
+    from tfdgm import drawing, files, pretrained
+
     model = pretrained.load(folder)
     files.check_kind(output, model, config['dataset'])
-    with console.status(f'Sampling {number} events'):
+    drawing.check_memory(number, model, output)
+    with terminal.status(f'Sampling {number} events'):
         dist = model.distribution(label_of(label, model.condition))
         options = {name: value for name, value in (('length', length), ('temperature', temperature))
                    if value is not None}
         for option in options:
             if option not in inspect.signature(dist.sample).parameters:
                 raise ValueError(f'{type(model).__name__} takes no --{option}.')
-        files.write(output, dist.sample(number, seed=seed, **options).numpy(), config)
-    say(f'{number} samples in {output}')
+        files.write(output, drawing.draw(dist, number, seed, **options), config)
+    terminal.say(f'{number} samples in {output}')
 
 
 @app.command()
 def score(
     name: Name,
     file: Annotated[pathlib.Path, typer.Argument(
-        help='A .npy file of events, [n, *event_shape]; a .csv file with the columns the model was trained on; or a '
-             '.wav file of one sound.')],
+        help='A .npy file of events, [n, *event_shape]; a .csv or .tsv file with the columns the model was trained on; '
+             'or a .wav file of one sound.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='A .csv file; the terminal by default.')] = None,
     label: LabelOption = None,
@@ -103,13 +109,19 @@ def score(
 
     Example: `tfdgm score nade_digits digits.npy -o scores.csv`
     """
+    if output is not None:
+        check_target(output, '.csv')
+    if not file.is_file():
+        raise FileNotFoundError(f'There is no file {file}.')
+    folder = folder_of(name)
+    config = config_file.read_config(folder)
+    start_tensorflow()
+    import numpy as np
+
     from tfdgm import files, pretrained
 
-    if output is not None:
-        files.check_target(output, '.csv')
-    folder = folder_of(name)
     model = pretrained.load(folder)
-    events = files.read(file, model, pretrained.read_config(folder))
+    events = files.read(file, model, config)
     condition = label_of(label, model.condition)
     inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
     log_probs = model.predict(inputs, verbose=0)
@@ -118,7 +130,7 @@ def score(
         writer.writerow(['event', 'log_prob'])
         writer.writerows((index, f'{value:.6f}') for index, value in enumerate(log_probs))
     if output:
-        say(f'{len(log_probs)} log-probabilities in {output}, {np.mean(log_probs):.2f} nats on average')
+        terminal.say(f'{len(log_probs)} log-probabilities in {output}, {np.mean(log_probs):.2f} nats on average')
 
 
 @app.command()
@@ -131,17 +143,18 @@ def train(
 
     Example: `tfdgm train zoo/nade_digits/config.json -o my_nade`
     """
-    from tfdgm import cards, pretrained, training
-
-    recipe = recipe_of(pretrained.read_config(config))
+    recipe = recipe_of(config_file.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f'{folder} is a file; name a folder with -o.')
+    start_tensorflow()
+    from tfdgm import cards, pretrained, training
+
     if (folder / pretrained.WEIGHTS).exists() and not (folder / 'checkpoint').exists():
         raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
                          f'{folder / pretrained.WEIGHTS} to train it anew.')
-    if (folder / pretrained.CONFIG).exists() and recipe_of(pretrained.read_config(folder)) != recipe:
-        raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with -o, '
+    if (folder / config_file.CONFIG).exists() and recipe_of(config_file.read_config(folder)) != recipe:
+        raise ValueError(f'{folder / config_file.CONFIG} is another recipe than {config}; name another folder with -o, '
                          'or remove that file.')
     try:
         training.check(recipe)  # Before anything is written.
@@ -150,14 +163,14 @@ def train(
         trained = training.train(folder)
     except KeyboardInterrupt:
         checkpoint = folder / 'checkpoint'
-        say('\nInterrupted. ' + (f'All whole epochs are kept in {checkpoint}; the same command goes on.'
-                                 if checkpoint.exists() else 'No epoch was whole yet; the same command begins again.'),
-            errors)
+        kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else
+                'No epoch was whole yet; the same command begins again.')
+        terminal.say(f'\nInterrupted. {kept}', error=True)
         raise typer.Exit(130) from None
     cards.write(folder, pretrained.load(folder), trained)
     record = trained['record']
-    say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
-        f'{record["validation_nll"]:.2f} nats on the validation split.')
+    terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
+                 f'{record["validation_nll"]:.2f} nats on the validation split.')
 
 
 @app.command()
@@ -171,17 +184,18 @@ def evaluate(
 
     Example: `tfdgm evaluate nade_digits --split validation`
     """
+    if record and dataset:
+        raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
+    folder = folder_of(name)
+    config = config_file.read_config(folder)
+    start_tensorflow()
     from tfdgm import cards, data, pretrained, training
     from tfdgm.evaluate import held_out
 
-    folder = folder_of(name)
-    config = pretrained.read_config(folder)
     training.checked_recipe(config)
-    if record and dataset:
-        raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
     model = pretrained.load(folder)
     arguments = {**config['dataset'], **({'name': dataset} if dataset else {})}
-    with console.status(f'Scoring {arguments["name"]}, {split}'):
+    with terminal.status(f'Scoring {arguments["name"]}, {split}'):
         result = held_out(model, data.load(split=split, **arguments))
     if record:
         config['results'] = {**config.get('results', {}), split: {
@@ -189,10 +203,29 @@ def evaluate(
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
     title = f'{arguments["name"]}, {split}: {result["examples"]:,} examples'
-    table = Table(Column('model', no_wrap=True), 'nats', 'standard error', 'bits/dim', title=escape(title))
-    table.add_row(escape(folder.resolve().name), f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
-                  f'{result["bits_per_dim"]:.4f}')
-    console.print(table)
+    terminal.show_table(
+        [(folder.resolve().name, f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
+          f'{result["bits_per_dim"]:.4f}')], ('model', 'nats', 'standard error', 'bits/dim'), title)
+
+
+def start_tensorflow():
+    """Imports the whole library, and with it TensorFlow: everything that needs neither has been done before."""
+    with terminal.without_notices():
+        package = sys.modules['tfdgm']
+        if not hasattr(package, '__all__'):  # See `zoo.__main__`.
+            package.__spec__.loader.exec_module(package)
+    for library in 'tensorflow', 'absl':
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+def check_target(path: pathlib.Path, *suffixes: str):
+    """Raises, before any work is done, unless a file can be written there."""
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder; name a file in it.')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
 
 
 def recipe_of(config: dict) -> dict:
@@ -202,19 +235,18 @@ def recipe_of(config: dict) -> dict:
 
 def folder_of(name: str) -> pathlib.Path:
     """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
-    import zoo
-    from tfdgm import pretrained
-
     here = pathlib.Path(name)
     if here.name != name or (here.is_dir() and name not in zoo.names()):
         return here
-    if (here / pretrained.CONFIG).exists() and not here.samefile(zoo.folder(name)):
+    if (here / config_file.CONFIG).exists() and not here.samefile(zoo.folder(name)):
         raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
     return zoo.folder(name)
 
 
 def label_of(text: str | None, condition):
     """The value of a condition that a person wrote: a class, or several with commas between them."""
+    import numpy as np
+
     from tfdgm import checks
     from tfdgm.conditions import Label, Labels
 
@@ -237,20 +269,25 @@ def label_of(text: str | None, condition):
     return checks.conditions(condition, values)
 
 
-def say(text: str, where: Console = console):
-    """Prints text as it is: no markup in file names, no line breaks in long paths."""
-    where.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def main():
     """Runs the command; what the library says of bad input becomes one line and exit status 1."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter('ignore')
+        sys.exit(status())
+
+
+def status() -> int:
+    """Runs the command; returns its exit status."""
     try:
-        app()
-    except (ValueError, OSError, RuntimeError) as error:
-        message = escape(' '.join(str(error).split()))
-        errors.print(f'[red]error:[/red] {message}', soft_wrap=True, highlight=False)
-        sys.exit(1)
-
-
-if __name__ == '__main__':
-    main()
+        return app(prog_name='tfdgm', standalone_mode=False) or 0
+    except typer.TyperException as error:  # A command line that makes no sense, or none at all.
+        message = error.format_message()
+        if message:
+            terminal.say_error(f'{message.rstrip(".")}. `tfdgm --help` and `tfdgm COMMAND --help` say what there is.')
+        return error.exit_code
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        terminal.say_error(str(error) or type(error).__name__)
+    except Exception:
+        terminal.say(traceback.format_exc(), error=True)
+    return 1

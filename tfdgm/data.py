@@ -2,11 +2,12 @@
 
 An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data, real numbers for
 tables; NaN fills up sounds that are shorter than others. `digits` comes with scikit-learn and needs nothing, nor do
-the densities of `tfdgm.planes`; a name that ends in .csv is a file; every other name is one of TensorFlow Datasets.
+the densities of `tfdgm.planes`; a name that ends in .csv or .tsv is a file; every other name is one of TensorFlow
+Datasets.
 """
 
-import difflib
 import os
+import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -39,9 +40,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     Args:
         name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
             Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows; or the path
-            of a CSV file, as `tfdgm.tables.read` takes it; or 50,000 points of 'moons', 'eight_gaussians', 'pinwheel'
-            or 'checkerboard', see `tfdgm.planes`. The rows of a table are shuffled once, and 10 % of them each are for
-            validation and for the test. Or 'spoken_digit', sound: see below.
+            of a CSV file, .csv or .tsv, as `tfdgm.tables.read` takes it; or 50,000 points of 'moons',
+            'eight_gaussians', 'pinwheel' or 'checkerboard', see `tfdgm.planes`. The rows of a table are shuffled once,
+            and 10 % of them each are for validation and for the test. Or 'spoken_digit', sound: see below.
         split: 'train', 'validation' or 'test'; of images, any expression that TensorFlow Datasets understands. A set
             without a validation split lends the end of its training split (10,000 for the MNISTs, else a tenth).
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
@@ -74,6 +75,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     TensorShape([8, 8, 1])
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
+    if not isinstance(split, str):
+        raise ValueError(f"split must be a text such as 'train', 'validation' or 'test', got {split!r}.")
     checks.whole(seed, 'seed of a dataset', 0)
     if binarization not in (None, *BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
@@ -117,6 +120,7 @@ def columns_of(name: str, columns=None) -> list | None:
     >>> tfdgm.data.columns_of('digits') is None
     True
     """
+    name = os.fspath(name)
     table = None if name in SAMPLE_RATES else _table(name, columns)
     return table and table[1]
 
@@ -154,13 +158,13 @@ def _table(name, columns):
     if name in planes.PLANES:
         names = ['x', 'y']
         return planes.PLANES[name](planes.POINTS)[:, tables.places(columns, names, name)], names
-    if name.endswith('.csv'):
+    if pathlib.PurePath(name).suffix.lower() in tables.SUFFIXES:
         values, names = tables.read_with_names(name, columns)
         tables.check_density(values, name)
         return values, names
     import tensorflow_datasets as tfds
 
-    builder = _builder(tfds, TABLES.get(name, name))
+    builder = _builder(TABLES.get(name, name))
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or 'features' not in features:
         return None
@@ -178,7 +182,7 @@ def _spoken_digit(split, labels, levels, length):
     if split not in SPLITS:
         raise ValueError(f'spoken_digit has the splits {", ".join(SPLITS)}; got {split!r}.')
     length = LONGEST_SOUND if length is None else checks.whole(length, 'length of spoken_digit')
-    builder = _builder(tfds, 'spoken_digit')
+    builder = _builder('spoken_digit')
     # A file is called 7_jackson_32.wav: the digit, the speaker, and the number of the recording.
     recordings = [(*example['audio/filename'].decode().removesuffix('.wav').split('_'), example['audio'])
                   for example in tfds.as_numpy(builder.as_dataset(split='train'))]
@@ -197,7 +201,7 @@ def _from_tfds(name, split, labels):
     """A TFDS set of images as pairs (event, label), and how many levels a value has."""
     import tensorflow_datasets as tfds  # It takes seconds to import, and `digits` does without.
 
-    builder = _builder(tfds, name)
+    builder = _builder(name)
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or 'image' not in features:
         raise ValueError(f'{name} has no images: its features are {features}.')
@@ -216,32 +220,11 @@ def _from_tfds(name, split, labels):
     return dataset.map(event, tf.data.AUTOTUNE), 2 if binary else 256
 
 
-def _builder(tfds, name):
-    try:
-        builder = tfds.builder(name)
-    except tfds.core.DatasetNotFoundError as error:
-        known = ['digits', *planes.PLANES, *tfds.list_builders()]
-        close = difflib.get_close_matches(name, known, n=3)
-        hint = f' Did you mean {" or ".join(close)}?' if close else ''
-        raise ValueError(
-            f'Unknown dataset {name!r}: neither TensorFlow Datasets nor the folder {_data_dir(tfds)} has it.{hint} '
-            "'digits' is always there.") from error
-    except AssertionError as error:  # What TFDS raises for a version that it does not know.
-        raise ValueError(f'{name} is not available: {error}') from error
-    if not builder.data_path.exists():
-        try:
-            builder.download_and_prepare()
-        except Exception as error:
-            raise DatasetUnavailableError(
-                f'{name} is not prepared in {_data_dir(tfds)} and could not be downloaded ({type(error).__name__}). '
-                f'Run `tfds build {name}` on a machine with a network, or point the environment variable '
-                "TFDS_DATA_DIR at a folder that holds it. The dataset 'digits' needs no download.") from error
-    return builder
+def _builder(name):
+    """A set of TFDS, which takes seconds to import, and `digits` does without."""
+    from tfdgm import downloads
 
-
-def _data_dir(tfds):
-    """Where TFDS looks for prepared sets."""
-    return tfds.core.constants.DATA_DIR
+    return downloads.builder(name, ['digits', *planes.PLANES])
 
 
 def _tfds_split(name, split, available):

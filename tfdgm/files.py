@@ -11,7 +11,7 @@ PAUSE = 0.25  # Seconds of silence between sounds in one file.
 
 
 def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
-    """Reads events for a model: an array in a .npy file, rows of a .csv file, or one sound in a .wav file.
+    """Reads events for a model: an array in a .npy file, rows of a .csv or .tsv file, or one sound in a .wav file.
 
     Args:
         path: of the file.
@@ -22,11 +22,14 @@ def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not what it should be, or its sound is none for the model.
     """
-    if path.suffix.lower() == '.csv':
+    suffix = path.suffix.lower()
+    if suffix in tables.SUFFIXES:
         return tables.read(path, columns_of(config))
-    if path.suffix.lower() == '.wav':
+    if suffix == '.wav':
         rate, levels = sound_of(config['dataset'], path)
         return sound.fitted(sound.encode(sound.read(path, rate), levels), model, path)[None]
+    if suffix != '.npy':
+        raise ValueError(f'{path} should end in .npy, .wav, {" or ".join(tables.SUFFIXES)}.')
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
@@ -57,7 +60,8 @@ def write(path: pathlib.Path, events: np.ndarray, config: dict):
     """
     suffix = path.suffix.lower()
     if suffix == '.npy':
-        np.save(path, events)
+        with open(path, 'wb') as file:  # To a path, NumPy adds its own suffix unless it is in lower case.
+            np.save(file, events)
     elif suffix == '.csv':
         names = columns_of(config) or range(events.shape[1])
         with open(path, 'w', newline='') as file:
@@ -85,13 +89,3 @@ def sound_of(dataset: dict, path: pathlib.Path) -> tuple:
     if dataset['name'] not in data.SAMPLE_RATES:
         raise ValueError(f'{path} is for sound, and this model was trained on {dataset["name"]}.')
     return data.SAMPLE_RATES[dataset['name']], dataset.get('levels') or data.SOUND_LEVELS
-
-
-def check_target(path: pathlib.Path, *suffixes: str):
-    """Raises, before any work is done, unless a file can be written there."""
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
-    if path.is_dir():
-        raise ValueError(f'{path} is a folder; name a file in it.')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')

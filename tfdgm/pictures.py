@@ -33,7 +33,7 @@ def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = No
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    zoom = zoom or math.ceil(56 / max(height, width))
+    zoom = zoom or default_zoom(height, width)
     low, high = images.min(), images.max()
     images = np.broadcast_to((images - low) / ((high - low) or 1), (count, height, width, 3))
     images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
@@ -43,6 +43,11 @@ def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = No
         top, left = gap + index // columns * cell_height, gap + index % columns * cell_width
         canvas[top:top + height * zoom, left:left + width * zoom] = image
     return (canvas * 255).round().astype('uint8')
+
+
+def default_zoom(height: int, width: int) -> int:
+    """How many pixels a value becomes in each direction, so that an image has 56 pixels or more."""
+    return math.ceil(56 / max(height, width))
 
 
 def save_grid(path, images, **options):

@@ -13,42 +13,17 @@ import pathlib
 import h5py
 import keras
 
+from tfdgm.config_file import CARD as CARD
+from tfdgm.config_file import CONFIG, read_config
+from tfdgm.config_file import read_card as read_card
 from tfdgm.model import GenerativeModel
 
-CONFIG, WEIGHTS, CARD = 'config.json', 'model.weights.h5', 'README.md'
+WEIGHTS = 'model.weights.h5'
 GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'
-
-PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
 
 
 class WeightsError(ValueError):
     """A weights file is missing, damaged, altered or of another model."""
-
-
-def read_config(path) -> dict:
-    """Reads a folder's configuration, from the folder or from the file.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is not a configuration.
-    """
-    path = pathlib.Path(path)
-    path = path / CONFIG if path.is_dir() else path
-    if not path.exists():
-        raise FileNotFoundError(f'There is no {path}: expected a configuration such as zoo/nade_digits/{CONFIG}.')
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f'{path} is not JSON: {error}.') from error
-    if not isinstance(config, dict):
-        raise ValueError(f'{path} holds no JSON object; see zoo/nade_digits/{CONFIG} for an example.')
-    unknown = set(config) - set(PARTS)
-    if unknown:
-        raise ValueError(f'{path} holds {", ".join(sorted(unknown))}, which is unknown; it takes {", ".join(PARTS)}.')
-    missing = [part for part in ('model', 'dataset', 'training') if part not in config]
-    if missing:
-        raise ValueError(f'{path} has no {" and no ".join(missing)}; see zoo/nade_digits/{CONFIG} for an example.')
-    return config
 
 
 def write_config(folder, config: dict):
@@ -57,18 +32,6 @@ def write_config(folder, config: dict):
     unfinished = path.with_suffix('.unfinished')
     unfinished.write_text(json.dumps(config, indent=2, ensure_ascii=False) + '\n')
     os.replace(unfinished, path)
-
-
-def read_card(folder) -> str:
-    """Reads a folder's card, in Markdown.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    path = pathlib.Path(folder) / CARD
-    if not path.exists():
-        raise FileNotFoundError(f'There is no card {path}; `tfdgm train` writes one.')
-    return path.read_text()
 
 
 def build(config: dict):

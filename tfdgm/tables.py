@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+SUFFIXES = '.csv', '.tsv'
 LEAST_ROWS = 10
 MISSING = '', '?', 'na', 'n/a', 'nan', 'null', 'none'
 LARGEST = float(np.finfo('float32').max)
@@ -16,9 +17,11 @@ def read(path, columns=None) -> np.ndarray:
     """Reads a CSV file of numbers.
 
     Args:
-        path: of the file. Commas separate its fields, or semicolons or tabs where the first line has some. A first row
-            without any number names the columns.
-        columns: a list of those to keep, by name or by number from 0; None for all.
+        path: of the file. Commas separate its fields, or semicolons or tabs where the first line has some; tabs where
+            its name ends in .tsv. A first row without any number, and with words where rows below have numbers, names
+            the columns; one without a name is called 'Unnamed: 0', with its number, as pandas calls it.
+        columns: a list of those to keep, by name or by number from 0; None for all, but for a first column without a
+            name: that is where pandas writes its index.
 
     Returns:
         `[rows, columns]`, float32.
@@ -40,6 +43,8 @@ def read(path, columns=None) -> np.ndarray:
 def read_with_names(path, columns=None) -> tuple:
     """What `read` gives, and the names of its columns; their numbers, where the file has no names."""
     names, rows, path = contents(path)
+    if columns is None and names[0] == unnamed(0):
+        columns = list(range(1, len(names)))
     chosen = places(columns, names, path)
     values = np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
     return values, [names[place] for place in chosen]
@@ -55,18 +60,42 @@ def contents(path) -> tuple:
             first = file.readline()
             unquoted = re.sub('"[^"]*"', '', first)
             separator = next((mark for mark in ';\t' if mark in unquoted), ',')
+            separator = '\t' if path.suffix.lower() == '.tsv' else separator
             file.seek(0)
             reader = csv.reader(file, delimiter=separator)
             rows = [(reader.line_num, row) for row in reader if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not a CSV file: {error}') from error
     names = list(map(str, range(len(rows[0][1])))) if rows else []
-    # A row of nothing but marks for missing values is no row of names.
-    if rows and not any(is_number(field) or field.strip().lower() in MISSING for field in rows[0][1]):
-        names = [name.strip() for name in rows.pop(0)[1]]
+    if rows and is_header([row for _, row in rows]):
+        names = [name.strip() or unnamed(place) for place, name in enumerate(rows.pop(0)[1])]
     if not rows:
         raise ValueError(f'{path} has no rows of numbers.')
     return names, rows, path
+
+
+def is_header(rows: list) -> bool:
+    """Whether the first row names the columns: it holds no number, and a name where a row below holds one.
+
+    A word for what is missing is a name beside others that are, as that of sodium; alone, it may be data.
+    """
+    first, *others = rows
+    if len(first) > 1 and not first[0].strip() and first[1:] == list(map(str, range(len(first) - 1))):
+        return True  # As pandas writes columns that have no names.
+    if any(map(looks_like_a_number, first)):
+        return False
+    return any(is_name(field) and (not others or any(place < len(row) and is_number(row[place]) for row in others))
+               for place, field in enumerate(first))
+
+
+def is_name(field: str) -> bool:
+    """Whether a word can stand for nothing but a name."""
+    return field.strip() == 'Na' or field.strip().lower() not in MISSING
+
+
+def unnamed(place: int) -> str:
+    """What a column without a name is called: as by pandas."""
+    return f'Unnamed: {place}'
 
 
 def check_density(values, name):
@@ -117,6 +146,14 @@ def numbers(row, line, chosen, names, path) -> list:
             raise ValueError(f'The column {names[column]} in line {line} of {path} {what}. Fill it in, remove that '
                              'line, or leave the column out, by columns.')
     return [float(row[column]) for column in chosen]
+
+
+def looks_like_a_number(field) -> bool:
+    """Whether a field is written as a number, also one that is not finite as float32; NaN is a word for nothing."""
+    try:
+        return not np.isnan(float(field))
+    except ValueError:
+        return False
 
 
 def is_number(field) -> bool:

@@ -9,8 +9,6 @@ TensorShape([64, 8, 8, 1])
 import difflib
 import pathlib
 
-from tfdgm import pretrained
-
 _FOLDERS = {path.parent.name: path.parent for path in sorted(pathlib.Path(__file__).parent.glob('*/config.json'))}
 
 
@@ -49,6 +47,8 @@ def load(name: str):
         ValueError: if there is none of that name.
         tfdgm.pretrained.WeightsError: if its weights file is damaged or of another model.
     """
+    from tfdgm import pretrained  # Not above: the names need no TensorFlow.
+
     return pretrained.load(folder(name))
 
 
@@ -59,7 +59,9 @@ def card(name: str) -> str:
         ValueError: if there is none of that name.
         FileNotFoundError: if it has no card.
     """
-    return pretrained.read_card(folder(name))
+    from tfdgm import config_file
+
+    return config_file.read_card(folder(name))
 
 
 def register(path) -> str:
@@ -75,8 +77,10 @@ def register(path) -> str:
         FileNotFoundError: if there is no configuration in it.
         ValueError: if it is not a configuration, or another folder has the name already.
     """
+    from tfdgm import config_file
+
     path = pathlib.Path(path).resolve()
-    pretrained.read_config(path)
+    config_file.read_config(path)
     if _FOLDERS.get(path.name, path) != path:
         raise ValueError(f'The zoo has a {path.name!r} already, in {_FOLDERS[path.name]}; rename the folder.')
     _FOLDERS[path.name] = path

@@ -1,0 +1,158 @@
+"""The text files in the folder of a pretrained model: `config.json`, read and checked, and the card.
+
+Nothing here needs TensorFlow, so that models can be listed and shown at once.
+"""
+
+import json
+import math
+import pathlib
+import reprlib
+import stat
+import sys
+
+CONFIG, CARD = 'config.json', 'README.md'
+
+PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
+NEEDED = 'model', 'dataset', 'training'
+LARGEST, DEEPEST = 2**24, 50
+
+OBJECT, TEXT, INTEGER, NUMBER, FLAG, COLUMNS, OPTIMIZER = (
+    'a JSON object', 'a text', 'an integer', 'a finite number', 'true or false',
+    'a list of names or of numbers from 0', 'a name or a JSON object')
+# The types of the parts, and of what is in them; keys that are not listed are for others to judge.
+PART_TYPES = {**dict.fromkeys(PARTS, OBJECT), 'about': TEXT, 'weights_sha256': TEXT}
+TYPES = {
+    'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'labels': FLAG,
+                'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
+    'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': FLAG,
+                 'mirror': FLAG, 'optimizer': OPTIMIZER},
+    'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'train_nll': NUMBER, 'validation_nll': NUMBER,
+               'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS},
+    'results': {'nll': NUMBER, 'standard_error': NUMBER, 'bits_per_dim': NUMBER, 'examples': INTEGER},
+}
+# What is never missing, nor null.
+ALWAYS = {
+    'dataset': ('name',),
+    'training': (),
+    'record': ('epochs', 'best_epoch', 'train_nll', 'validation_nll', 'minutes', 'hardware'),
+    'results': ('nll', 'standard_error', 'bits_per_dim', 'examples'),
+}
+
+
+def read_config(path) -> dict:
+    """Reads a folder's configuration, from the folder or from the file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is not a configuration; the message begins with the name of the file.
+    """
+    path = pathlib.Path(path)
+    path = path / CONFIG if path.is_dir() else path
+    if not path.exists():
+        raise FileNotFoundError(f'There is no {path}: expected a configuration such as zoo/nade_digits/{CONFIG}.')
+    config = parsed(text_of(path), path)
+    if not isinstance(config, dict):
+        raise ValueError(f'{path} holds no JSON object; see zoo/nade_digits/{CONFIG} for an example.')
+    unknown = [part for part in config if part not in PARTS]
+    if unknown:
+        raise ValueError(f'{path} holds {", ".join(sorted(unknown))}, which is unknown; it takes {", ".join(PARTS)}.')
+    missing = [part for part in NEEDED if part not in config]
+    if missing:
+        raise ValueError(f'{path} has no {" and no ".join(missing)}; see zoo/nade_digits/{CONFIG} for an example.')
+    for part, value in config.items():
+        check(value, PART_TYPES[part], f'{path}: "{part}"')
+    for part in 'dataset', 'training', 'record':
+        if part in config:
+            check_values(config[part], part, f'"{part}"', path)
+    for split, result in config.get('results', {}).items():
+        where = f'"{split}" in "results"'
+        check(result, OBJECT, f'{path}: {where}')
+        check_values(result, 'results', where, path)
+    return config
+
+
+def read_card(folder) -> str:
+    """Reads a folder's card, in Markdown.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is no text.
+    """
+    path = pathlib.Path(folder) / CARD
+    if not path.exists():
+        raise FileNotFoundError(f'There is no card {path}; `tfdgm train` writes one.')
+    return text_of(path)
+
+
+def text_of(path: pathlib.Path) -> str:
+    """The text in a file; reading what is no regular file, such as a pipe, could wait for ever."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f'{path} is no regular file.')
+    if status.st_size > LARGEST:
+        raise ValueError(f'{path} has {status.st_size:,} bytes; expected a text of at most {LARGEST:,}.')
+    try:
+        return path.read_bytes().decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is no text in UTF-8: {error}.') from error
+
+
+def parsed(text: str, path: pathlib.Path):
+    """The value that JSON describes, if each of its keys stands there once, and each of its numbers is finite."""
+    def unique(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
+        if repeated is not None:
+            raise ValueError(f'the key "{repeated}" is there twice')
+        return dict(pairs)
+
+    def finite(number):
+        if not math.isfinite(float(number)):
+            raise ValueError(f'{number} is no finite number')
+        return float(number)
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
+        check_depth(value, DEEPEST)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError(f'{path} is nested more deeply than {DEEPEST} levels.') from error
+    except UnicodeEncodeError as error:
+        raise ValueError(f'{path} is not JSON: it holds half of a surrogate pair, which is no character.') from error
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}.') from error
+    return value
+
+
+def check_depth(value, levels: int):
+    """Raises if lists and objects are nested more deeply than that: what reads them calls itself for each level."""
+    if not levels:
+        raise RecursionError
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        check_depth(part, levels - 1)
+
+
+def check_values(values: dict, part: str, where: str, path: pathlib.Path):
+    """Raises unless the values in a part have their types, and those that are always there are."""
+    for key in ALWAYS[part]:
+        if key not in values:
+            raise ValueError(f'{path}: {where} has no {key}.')
+    for key, kind in TYPES[part].items():
+        if key in values and (values[key] is not None or key in ALWAYS[part]):
+            check(values[key], kind, f'{path}: {key} in {where}')
+
+
+def check(value, kind: str, what: str):
+    """Raises unless a value from JSON is of a type."""
+    if not is_a(value, kind):
+        raise ValueError(f'{what} should be {kind}, got {reprlib.repr(value)}.')
+
+
+def is_a(value, kind: str) -> bool:
+    """Whether a value from JSON is of a type; in Python, True is an integer too."""
+    if kind == COLUMNS:
+        return isinstance(value, list) and all(is_a(column, TEXT) or is_a(column, INTEGER) for column in value)
+    if kind == NUMBER:
+        return isinstance(value, float) or (is_a(value, INTEGER) and abs(value) <= sys.float_info.max)
+    types = {OBJECT: dict, TEXT: str, INTEGER: int, FLAG: bool, OPTIMIZER: str | dict}
+    return isinstance(value, types[kind]) and (kind != INTEGER or not isinstance(value, bool))
