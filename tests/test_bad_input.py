@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
+from tfdgm import checks
 from tfdgm.conditions import Image, Label, Labels, Vector, Vectors
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 
@@ -69,6 +70,35 @@ def test_values_outside_the_support_of_quantised_data(value):
     model.compile('adam')
     with pytest.raises(ValueError, match=f'such as {value}.*a whole number from 0 to 16'):
         model.fit(np.full([2, 4], value))
+
+
+@pytest.mark.parametrize('make', [
+    lambda: tfdgm.Independent(4), lambda: tfdgm.Independent(4, output=Categorical(17)),
+    lambda: tfdgm.Independent(4, output=MixtureOfLogistics(17)),
+    lambda: tfdgm.NICE(4, dequantization=tfdgm.flows.UniformDequantization(17), couplings=2, hidden_units=(4,))])
+@pytest.mark.parametrize('value, dtype', [
+    (0.999999999, 'float64'), (1e-300, 'float64'), (-1e-300, 'float64'), (-1e-46, 'float64'), (1 + 1e-9, 'float64'),
+    (0.9999999999999999, 'longdouble'), (0.9995, 'float16')])
+def test_values_are_checked_before_they_are_rounded_to_float32(make, value, dtype):
+    model, x = make(), np.ones([3, 4], dtype)
+    model.compile('adam')
+    checks.events(model, x)
+    x[1, 2] = value
+    for method in model.fit, model.evaluate, model.predict:
+        with pytest.raises(ValueError, match=r'1 of the 12 values lie outside the support, such as .* in event 1'):
+            method(x)
+
+
+@pytest.mark.parametrize('value, fits', [(0.999999999, True), (1e-300, True), (3.4e38, True), (3.5e38, False),
+                                         (-1e300, False), (np.finfo('float64').max, False)])
+def test_real_values_may_be_rounded_but_not_to_infinity(value, fits):
+    model = tfdgm.Independent(2, output=MixtureOfGaussians(1))
+    x = np.array([[0., 1.], [value, 2.]])
+    if fits:
+        checks.events(model, x)
+    else:
+        with pytest.raises(ValueError, match=r'1 of the 4 values lie outside the support, such as .* a finite real'):
+            checks.events(model, x)
 
 
 def test_infinite_values_of_continuous_data():

@@ -54,6 +54,65 @@ def test_semicolons_and_tabs_separate_too(separator):
     np.testing.assert_allclose(tables.read(path, ['c']), ROWS[:, 2:].astype('float32'))
 
 
+@pytest.mark.parametrize('name', ['table.csv', 'table.CSV', 'TABLE.Csv', 'table.tsv', 'table.TSV'])
+def test_a_table_is_known_by_its_ending_in_upper_and_lower_case(name):
+    separator = '\t' if name.lower().endswith('tsv') else ','
+    write([separator.join(['a', 'b', 'c, d']).replace('c, d', 'c'),
+           *(line.replace(',', separator) for line in lines())], name)
+    for path in name, pathlib.Path(name):
+        assert data.load(path).element_spec.shape == (3,)
+        assert data.columns_of(path) == ['a', 'b', 'c']
+    np.testing.assert_allclose(tables.read(name), ROWS.astype('float32'))
+
+
+def test_only_tabs_separate_where_the_name_says_so():
+    path = write(['a;x\t"b, c"\td', *(line.replace(',', '\t') for line in lines())], 'table.tsv')
+    np.testing.assert_allclose(tables.read(path, ['a;x', 'b, c']), ROWS[:, :2].astype('float32'))
+
+
+@pytest.mark.parametrize('header, names', [
+    ('RI,Na,Al', ['RI', 'Na', 'Al']), ('Na,Na2,K', ['Na', 'Na2', 'K']), ('a,NA,null', ['a', 'NA', 'null']),
+    ('none,None,a', ['none', 'None', 'a']), ('a,,c', ['a', 'Unnamed: 1', 'c']), ('a,b,', ['a', 'b', 'Unnamed: 2']),
+    ('a , ?,c', ['a', '?', 'c']), ('"a\nb",c,d', ['a\nb', 'c', 'd']), ('"a\rb;c",d,e', ['a\rb;c', 'd', 'e'])])
+def test_names_of_all_sorts(header, names):
+    path = write([header, *lines()])
+    assert data.columns_of(path) == names
+    np.testing.assert_allclose(tables.read(path), ROWS.astype('float32'))
+    np.testing.assert_allclose(tables.read(path, [names[1]])[:, 0], ROWS[:, 1].astype('float32'))
+
+
+@pytest.mark.parametrize('header', [',cm,kg', '"","cm","kg"', ' ,0,1', ',Na,NA2'])
+@pytest.mark.parametrize('index', ['{}', 'row {}', '2024-01-{:02d}'])
+def test_the_index_that_pandas_writes_is_left_out_unless_it_is_asked_for(header, index):
+    numbers = ROWS[:, :2]
+    path = write([header, *(f'{index.format(row)},{a},{b}' for row, (a, b) in enumerate(numbers))])
+    np.testing.assert_allclose(tables.read(path), numbers.astype('float32'))
+    names = [name.strip('" ') for name in header.split(',')][1:]
+    assert data.columns_of(path) == names
+    np.testing.assert_allclose(tables.read(path, names[::-1]), numbers[:, ::-1].astype('float32'))
+    for column in 'Unnamed: 0', 0:
+        if index == '{}':
+            np.testing.assert_array_equal(tables.read(path, [column, names[0]])[:, 0], np.arange(25))
+        else:
+            with pytest.raises(ValueError, match=r'The column Unnamed: 0 in line 2 .* is no finite number'):
+                tables.read(path, [column])
+
+
+@pytest.mark.parametrize('first, message', [
+    ('?,1,2', "The column 0 in line 1 of table.csv holds '\\?'"), ('NA,?,nan', "The column 0 in line 1 .* holds 'NA'"),
+    (',,', 'The column 0 in line 1 of table.csv is empty'), ('1e39,2,3', "column 0 in line 1 .* holds '1e39'"),
+    ('inf,x,y', "column 0 in line 1 .* holds 'inf'"), ('1_0,x,y', "column 0 in line 1 .* holds '1_0'")])
+def test_a_first_row_of_data_is_never_taken_for_names(first, message):
+    with pytest.raises(ValueError, match=message):
+        tables.read(write([first, *lines()]))
+
+
+def test_a_word_where_all_rows_have_words_is_no_name():
+    path = write(['cat,?', *(f'dog,{value}' for value in ROWS[:, 0])])
+    with pytest.raises(ValueError, match=r"The column 1 in line 1 of table\.csv holds '\?'"):
+        tables.read(path, [1])
+
+
 @pytest.mark.parametrize('rows, columns, message', [
     (['a,a,b', *lines()], ['a'], "table.csv has 2 columns called 'a'; choose by number, from 0"),
     (['a,b,c', *lines()], 'ab', "columns of table.csv should be a list of names or numbers, got 'ab'"),

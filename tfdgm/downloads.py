@@ -6,6 +6,7 @@ import json
 import logging
 import pathlib
 import queue
+import socket
 import threading
 import time
 import urllib.parse
@@ -18,6 +19,8 @@ from tfdgm.data import DatasetUnavailableError
 # How many seconds the hosts of a set have to answer; what they send may then take as long as it takes.
 PATIENCE = 6
 HOSTS = 4
+PORTS = {'http': 80, 'https': 443, 'ftp': 21}
+OWN = 'tensorflow_datasets.'  # The package in which TFDS keeps its own sets.
 
 
 def builder(name: str, others=()):
@@ -62,7 +65,7 @@ def data_dir() -> str:
 def missing(found) -> list:
     """The addresses from which a set is downloaded; none if something of it has been downloaded before."""
     addresses = set(found.url_infos or ())
-    if not addresses and type(found).__module__.startswith('tensorflow_datasets.'):
+    if not addresses and type(found).__module__.startswith(OWN):
         addresses = {found.info.homepage}  # TFDS keeps no addresses of a few of its sets.
     for path in pathlib.Path(data_dir(), 'downloads').glob('**/*.INFO'):  # It writes one for each download.
         with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
@@ -78,7 +81,7 @@ def check_network(addresses: list):
         ConnectionError: if none does within `PATIENCE` seconds.
     """
     one_of_each_host = {urllib.parse.urlsplit(address).netloc: address for address in addresses
-                        if address.startswith(('http://', 'https://'))}
+                        if urllib.parse.urlsplit(address).scheme in PORTS}
     asked = list(one_of_each_host.values())[:HOSTS]
     answers = queue.SimpleQueue()
     for address in asked:
@@ -94,15 +97,17 @@ def check_network(addresses: list):
 
 
 def answers_at(address: str) -> bool:
-    """Whether the host of an address, or the proxy before it, takes a connection; then it may be slow to say more."""
+    """Whether the host of an address takes a connection, or the proxy before it passes one on; more may take longer."""
+    proxy = requests.utils.select_proxy(address, requests.utils.get_environ_proxies(address))
+    asked = urllib.parse.urlsplit(proxy or address)
     try:
-        requests.get(address, stream=True, timeout=(PATIENCE / 2, PATIENCE / 4)).close()
-    except requests.exceptions.SSLError:
-        return True
-    except requests.exceptions.ConnectionError:
+        socket.create_connection((asked.hostname, asked.port or PORTS.get(asked.scheme)), PATIENCE / 2).close()
+        if proxy:
+            requests.get(address, stream=True, timeout=PATIENCE / 3).close()
+    except requests.exceptions.RequestException as error:
+        return not isinstance(error, requests.exceptions.ProxyError)
+    except (OSError, ValueError):
         return False
-    except requests.exceptions.RequestException:
-        return True
     return True
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 SUFFIXES = '.csv', '.tsv'
-LEAST_ROWS = 10
+LEAST_ROWS, LONGEST_LINE = 10, 2**16
 MISSING = '', '?', 'na', 'n/a', 'nan', 'null', 'none'
 LARGEST = float(np.finfo('float32').max)
 SPLITS = 'train', 'validation', 'test'
@@ -57,9 +57,9 @@ def contents(path) -> tuple:
         raise FileNotFoundError(f'There is no file {path}.')
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
-            first = file.readline()
-            unquoted = re.sub('"[^"]*"', '', first)
-            separator = next((mark for mark in ';\t' if mark in unquoted), ',')
+            # Names in quotes may hold separators, and ends of lines.
+            first, *_ = re.sub('"[^"]*"', '', file.read(LONGEST_LINE)).lstrip().splitlines() or ['']
+            separator = next((mark for mark in ';\t' if mark in first), ',')
             separator = '\t' if path.suffix.lower() == '.tsv' else separator
             file.seek(0)
             reader = csv.reader(file, delimiter=separator)

@@ -10,7 +10,7 @@ import unicodedata
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.segment import Segment
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 # What a terminal may act on, or show as something else: control characters, what turns the direction of writing or has
@@ -22,6 +22,9 @@ SILENT = '3'  # The level at which TensorFlow prints fatal errors only.
 # What its libraries say when they are loaded, whatever the level is.
 NOTICE = re.compile(rb'WARNING: All log messages before absl::InitializeLog|[IWE]\d{4} \d\d:\d\d:|'
                     rb'To enable the following instructions:|\s*$')
+
+
+ROOM = 16  # How wide the columns of a table may be, but for the first, which has what they leave.
 
 
 def printable(text: str) -> str:
@@ -68,9 +71,10 @@ def say_warning(message: str):
 
 
 def show_table(rows: list, columns: tuple, title: str | None = None):
-    """Prints rows of texts; the first column is never cut into lines."""
-    first, *others = columns
-    table = Table(Column(first, no_wrap=True), *others, title=title and text_of(title))
+    """Prints rows of texts; what is too long goes on in the next line, and leaves room for the other columns."""
+    table = Table(title=title and text_of(title))
+    for index, name in enumerate(columns):
+        table.add_column(name, overflow='fold', max_width=ROOM if index else None)
     for row in rows:
         table.add_row(*map(text_of, row))
     Console().print(table)
