@@ -1,6 +1,10 @@
 """The zoo: every entry is whole and reaches what its configuration says."""
 
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +149,13 @@ def test_only_a_folder_with_a_configuration_can_be_registered(own, tmp_path):
         with pytest.raises(FileNotFoundError, match='There is no'):
             zoo.register(path)
     assert 'own_digits' not in zoo.names()
+
+
+@pytest.mark.slow
+def test_the_example_scores_in_two_processes():
+    path = pathlib.Path(zoo.__file__).parents[1] / 'examples' / 'processes.py'
+    finished = subprocess.run(
+        [sys.executable, path], text=True, stdout=subprocess.PIPE, timeout=300, check=True,
+        env={**os.environ, 'PYTHONPATH': str(path.parents[1])})
+    nats = pretrained.read_config(zoo.folder('nade_digits'))['results']['test']['nll']
+    assert finished.stdout == f'300 digits, {-nats:.2f} nats on average\n'
