@@ -125,3 +125,11 @@ def test_there_is_no_configuration(tmp_path):
     for path in (tmp_path, tmp_path / 'nowhere', tmp_path / CONFIG):
         with pytest.raises(FileNotFoundError, match=r'There is no .*: expected a configuration such as zoo/nade_'):
             pretrained.load(path)
+
+
+@pytest.mark.parametrize('description', [{}, {'class_name': 'tfdgm>Nope', 'config': {}}, {'class_name': 'tfdgm>NADE'}, {
+    'class_name': 'tfdgm>NADE', 'config': {'event_shape': 'wide'}}, {'class_name': 'tfdgm>Bernoulli', 'config': {}}])
+def test_what_describes_no_model_is_refused_with_the_name_of_the_file(folder, description):
+    pretrained.write_config(folder, {**pretrained.read_config(folder), 'model': description})
+    with pytest.raises(ValueError, match=f'^{folder / CONFIG}: '):
+        pretrained.load(folder)

@@ -13,7 +13,7 @@ PIECE, PIECE_SITES = 1000, 1_000_000
 
 # About how many bytes each number of an event takes until it is in a file of a kind.
 BYTES = {'.npy': 8, '.csv': 64, '.wav': 64}
-PIXEL_BYTES = 100  # Of a pixel of the picture.
+PIXEL_BYTES = 110  # Of a pixel of the picture.
 
 
 def draw(dist, number: int, seed: int, **options) -> np.ndarray:

@@ -84,7 +84,10 @@ def load(folder):
             f'{path} is not the file that {folder / CONFIG} describes: its SHA-256 is {sha256(path)}, expected '
             f'{config.get("weights_sha256")}. It was cut short, altered or belongs to another model; install the '
             'package again, or train the model again.')
-    model = build(config)
+    try:
+        model = build(config)
+    except ValueError as error:
+        raise ValueError(f'{folder / CONFIG}: {error}') from error
     try:
         model.load_weights(path)
         if count_arrays(path) != len(model.weights):  # Keras passes over what the model has no layer for.
