@@ -24,6 +24,7 @@ import tfdgm
 import zoo
 from tfdgm import cards, cli, data, drawing, pictures, pretrained, sound, training
 from tfdgm.conditions import Label, Labels
+from tfdgm.errors import NonFiniteError
 from tfdgm.evaluate import held_out
 
 RECIPE = {
@@ -369,6 +370,20 @@ def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
     assert not pathlib.Path('mine/checkpoint').exists()
 
 
+def test_train_says_that_an_epoch_diverged_and_keeps_the_ones_before(elsewhere, monkeypatch):
+    def diverge(checkpoint, batch, logs=None):
+        if checkpoint.history:
+            raise NonFiniteError('The loss of batch 1 is not finite.')
+
+    write(elsewhere / 'mine' / pretrained.CONFIG)
+    monkeypatch.setattr(training.Checkpoint, 'on_train_batch_end', diverge, raising=False)
+    out = succeed('train', 'mine')
+    assert 'mine: epoch 1 of 1 was the best' in out
+    assert 'Epoch 2 diverged, which ended the training; a lower learning rate may go further.' in out
+    assert pretrained.read_config('mine')['record']['diverged'] == 2
+    assert isinstance(pretrained.load('mine'), tfdgm.Independent)
+
+
 def test_an_interruption_that_a_library_swallows_is_heeded(elsewhere, monkeypatch):
     batches = []
 
@@ -395,7 +410,7 @@ def test_ctrl_c_ends_a_training_without_a_traceback(elsewhere):
     running = process('train', 'mine')
     try:
         deadline = time.time() + 120
-        while not pathlib.Path('mine/checkpoint/state.keras').exists():
+        while not pathlib.Path('mine/checkpoint/state.npz').exists():
             assert running.poll() is None, running.stderr.read()
             assert time.time() < deadline
             time.sleep(0.05)
@@ -406,7 +421,7 @@ def test_ctrl_c_ends_a_training_without_a_traceback(elsewhere):
     assert running.returncode == 130
     assert 'Traceback' not in stderr
     assert 'the same command goes on' in ' '.join(stderr.split())
-    assert json.loads(pathlib.Path('mine/checkpoint/history.json').read_text())
+    assert os.listdir('mine/checkpoint') == ['state.npz']
 
 
 # Bad input ------------------------------------------------------------------------------------------------------------

@@ -1,31 +1,16 @@
 """Training by a recipe: what it writes, how it stops and goes on, and what it refuses."""
 
-import json
 import math
+import os
+from unittest import mock
 
-import keras
 import numpy as np
 import pytest
 
+from tests.recipes import STEPS, adam, assert_same, interrupted, no_samples, recipe, schedule, train, write
 from tfdgm import data, pretrained, training
-
-STEPS = 3  # The 1,197 digits make three batches of 399: one shape only, for XLA compiles each anew.
-
-
-def recipe(system='Independent', arguments=(), dataset=(), **options):
-    return {
-        'model': {'class_name': f'tfdgm>{system}', 'config': {'event_shape': [8, 8, 1], **dict(arguments)}},
-        'dataset': {'name': 'digits', 'binarization': 'threshold', **dict(dataset)},
-        'training': {'epochs': 4, 'batch_size': 399, 'seed': 3, **options}}
-
-
-def adam(learning_rate):
-    return {'class_name': 'Adam', 'config': {'learning_rate': learning_rate}}
-
-
-def schedule(name, **config):
-    return {'module': 'keras.optimizers.schedules', 'class_name': name, 'config': config}
-
+from tfdgm.checkpoint import Checkpoint
+from tfdgm.errors import NonFiniteError
 
 RECIPES = {
     'fvsbn': recipe('FVSBN', optimizer=adam(0.01), batch_size=400),  # The last batch of an epoch is smaller.
@@ -36,36 +21,6 @@ RECIPES = {
     'average': recipe('FVSBN', optimizer={'class_name': 'Adam', 'config': {
         'learning_rate': 0.02, 'use_ema': True, 'ema_momentum': 0.8}}),
 }
-
-
-def write(folder, config):
-    (folder / pretrained.CONFIG).write_text(config if isinstance(config, str) else json.dumps(config))
-    return folder
-
-
-def train(folder, **options):
-    """Trains; gives the configuration and the learning curve, which `train` itself removes with the checkpoint."""
-    checkpoints = []
-
-    class Remembered(training.Checkpoint):
-        def __init__(self, *args):
-            super().__init__(*args)
-            checkpoints.append(self)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, 'Checkpoint', Remembered)
-        config = training.train(folder, verbose=0, **options)
-    return config, [{**epoch, 'seconds': None} for epoch in checkpoints[-1].history]
-
-
-def interrupt(checkpoint, batch, logs=None):
-    """Ctrl-C in the middle of the third epoch."""
-    if checkpoint.model.optimizer.iterations > 2 * STEPS + 1:
-        raise KeyboardInterrupt
-
-
-def weights(folder):
-    return pretrained.load(folder).get_weights()
 
 
 def validation_nll(folder):
@@ -92,7 +47,7 @@ def test_training_lowers_the_loss(uninterrupted):
 
 def test_training_writes_weights_their_hash_and_a_record(uninterrupted):
     written, config, curve, folder = uninterrupted
-    assert sorted(path.name for path in folder.iterdir()) == [pretrained.CONFIG, pretrained.WEIGHTS]
+    assert sorted(path.name for path in folder.iterdir()) == [pretrained.CARD, pretrained.CONFIG, pretrained.WEIGHTS]
     assert pretrained.read_config(folder) == config
     assert {part: config[part] for part in written} == written
     assert config['weights_sha256'] == pretrained.sha256(folder / pretrained.WEIGHTS)
@@ -129,25 +84,19 @@ def test_of_averaged_weights_the_average_is_validated_and_kept(tmp_path):
 
 # Stopping and going on ------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('stop', ['after two epochs', 'by Ctrl-C in the third epoch'])
-def test_a_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, stop, tmp_path, monkeypatch):
+def test_a_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, tmp_path):
     written, config, curve, folder = uninterrupted
     write(tmp_path, written)
-    if stop == 'after two epochs':
-        assert training.train(tmp_path, verbose=0, epochs=2) is None
-    else:
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(training.Checkpoint, 'on_train_batch_end', interrupt, raising=False)
-            training.train(tmp_path, verbose=0)
-    assert len(json.loads((tmp_path / 'checkpoint' / 'history.json').read_text())) == 2
+    with interrupted():
+        training.train(tmp_path, verbose=0)
+    assert os.listdir(tmp_path / 'checkpoint') == ['state.npz']
     assert pretrained.read_config(tmp_path) == written
     assert not (tmp_path / pretrained.WEIGHTS).exists()
 
     resumed, resumed_curve = train(tmp_path)
     assert resumed_curve == curve
     assert {**resumed['record'], 'minutes': None} == {**config['record'], 'minutes': None}
-    for one, other in zip(weights(tmp_path), weights(folder), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same(tmp_path, folder)
     assert not (tmp_path / 'checkpoint').exists()
 
 
@@ -165,38 +114,70 @@ def test_patience_ends_a_training_and_survives_a_break(tmp_path):
 
 @pytest.mark.parametrize('curve, best, finished', [
     ([5., 4., 3.], 2, False), ([5., 3., 4.], 1, False), ([5., 3., 4., 3.], 1, True), ([3., 4., 5.], 0, True),
-    ([5., 3., math.nan, math.nan], 1, True), ([5., 3., math.nan], 1, False), ([5., math.inf], 0, False)])
+    ([5., 3., math.nan, math.nan], 1, True), ([5., 3., math.nan], 1, False), ([5., math.inf], 0, False),
+    ([5., -math.inf], 0, False), ([math.inf, 5.], 1, False)])
 def test_the_best_epoch_is_the_first_of_the_lowest_and_never_one_that_diverged(tmp_path, curve, best, finished):
-    checkpoint = training.Checkpoint(tmp_path, patience=2)
+    checkpoint = Checkpoint(tmp_path, recipe(), examples=9, patience=2)
     checkpoint.history = [{'val_nll': value} for value in curve]
     assert checkpoint.best_epoch() == best
     assert checkpoint.finished() == finished
 
 
-def test_a_crash_between_an_epoch_s_history_and_its_state_is_mended(tmp_path):
-    checkpoint = training.Checkpoint(tmp_path, patience=None)
-    checkpoint.history = [{'val_nll': 3.}, {'val_nll': 2.}, {'val_nll': 1.}]
-    checkpoint.forget_after(2)
-    assert checkpoint.best_epoch() == 1
-
-
 def test_a_training_that_diverges_from_the_start_writes_no_weights(tmp_path):
     write(tmp_path, recipe(optimizer={'class_name': 'SGD', 'config': {'learning_rate': 3e38}}, epochs=2))
-    with pytest.raises(RuntimeError, match=r'diverged.*Lower the learning rate'):
-        training.train(tmp_path, verbose=0)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r'diverged.*Lower the learning rate'):
+            training.train(tmp_path, verbose=0)
     assert not (tmp_path / pretrained.WEIGHTS).exists()
+
+
+def diverging(epoch):
+    """A block in which a step of an epoch is not finite."""
+    def diverge(checkpoint, index, logs=None):
+        if len(checkpoint.history) == epoch and index == 1:
+            raise NonFiniteError('The gradient of batch 2 is not finite.')
+    return mock.patch.object(training.Checkpoint, 'on_train_batch_end', diverge)
+
+
+@pytest.mark.parametrize('broken', [False, True])
+def test_a_training_that_diverges_later_keeps_the_best_epoch_before(tmp_path, broken):
+    whole, folder = tmp_path / 'whole', tmp_path / 'diverging'
+    for place, epochs in (whole, 2), (folder, 4):
+        place.mkdir()
+        write(place, recipe(optimizer=adam(0.1), epochs=epochs, jit_compile=False))
+    config, curve = train(whole)
+    with diverging(epoch=2):
+        if broken:
+            with no_samples():
+                assert training.train(folder, verbose=0, epochs=1) is None
+        diverged, its_curve = train(folder)
+    assert its_curve == curve
+    record = {**config['record'], 'minutes': None}
+    assert {**diverged['record'], 'minutes': None} == {**record, 'diverged': 3}
+    assert pretrained.read_config(folder) == diverged
+    assert 'Epoch 3 diverged, which ended the training.' in (folder / pretrained.CARD).read_text()
+    assert 'diverged' not in (whole / pretrained.CARD).read_text()
+    assert_same(folder, whole)
+    assert not (folder / 'checkpoint').exists()
+
+
+def test_a_training_that_diverges_in_its_first_epoch_says_why(tmp_path):
+    write(tmp_path, recipe(optimizer=adam(0.1), jit_compile=False))
+    with diverging(epoch=0), pytest.raises(RuntimeError, match=r'diverged: .*Lower the learning rate and tr') as error:
+        training.train(tmp_path, verbose=0)
+    assert isinstance(error.value.__cause__, NonFiniteError)
+    assert os.listdir(tmp_path) == [pretrained.CONFIG]
 
 
 @pytest.mark.parametrize('jit_compile', [True, False])
 def test_a_recipe_says_whether_xla_compiles(tmp_path, monkeypatch, jit_compile):
     told = []
-    compiled = keras.Model.compile
-    monkeypatch.setattr(keras.Model, 'compile', lambda self, *args, **kwargs: (
-        told.append(kwargs['jit_compile']), compiled(self, *args, **kwargs))[1])
+    monkeypatch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: told.append(
+        self.model.jit_compile))
     folder = write(tmp_path, recipe(jit_compile=jit_compile, epochs=2))
     assert training.train(folder, verbose=0, epochs=1) is None
-    training.train(folder, verbose=0)
-    assert told[0] is jit_compile and told[-1] is jit_compile, 'also after a break'
+    train(folder)
+    assert told == [jit_compile] * 2, 'also after a break'
 
 
 @pytest.mark.parametrize('labels', [True, False])
@@ -205,7 +186,7 @@ def test_a_recipe_can_ask_for_mirror_images(labels):
     images = data.as_arrays(examples)[0] if labels else data.as_arrays(examples)
     shape = {'batch_size': 100, 'seed': 0}
     straight, some = (
-        list(training.batches(examples, {**shape, 'mirror': mirror}, 0).take(24)) for mirror in (False, True))
+        list(training.batches(examples, {**shape, 'mirror': mirror}).take(24)) for mirror in (False, True))
     turned = []
     for straight_one, one in zip(straight, some):
         if labels:
@@ -219,7 +200,7 @@ def test_a_recipe_can_ask_for_mirror_images(labels):
     assert np.mean(np.concatenate(turned)) == pytest.approx(0.5, abs=0.05)
     first, second = np.concatenate(turned[:12]), np.concatenate(turned[12:])
     assert np.mean(first == second) < 0.6, 'anew in each epoch'
-    later = next(iter(training.batches(examples, {**shape, 'mirror': True}, 5)))
+    later = next(iter(training.batches(examples, {**shape, 'mirror': True}).skip(5)))
     np.testing.assert_array_equal(later[0] if labels else later, some[5][0] if labels else some[5])
 
 
@@ -282,12 +263,3 @@ def test_what_is_no_recipe_is_refused_and_nothing_is_written(tmp_path, config, m
 def test_a_folder_without_a_recipe(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'There is no .*config\.json: expected a configuration such as'):
         training.train(tmp_path)
-
-
-def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
-    write(tmp_path, recipe())
-    assert training.train(tmp_path, verbose=0, epochs=1) is None
-    for name in 'state.keras', 'history.json':
-        (tmp_path / 'checkpoint' / name).write_bytes(b'damaged')
-        with pytest.raises(RuntimeError, match=r'The checkpoint in .*checkpoint is damaged .*Remove it to start again'):
-            training.train(tmp_path, verbose=0)

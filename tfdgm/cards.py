@@ -5,7 +5,7 @@ from types import NoneType
 
 import numpy as np
 
-from tfdgm import data, files, pictures, pretrained, sound
+from tfdgm import atomic, data, files, pictures, pretrained, sound
 from tfdgm.conditions import Label, Labels
 from tfdgm.flows import FlowModel
 
@@ -15,10 +15,10 @@ STEPS = 9
 
 
 def write(folder, model, config: dict):
-    """Writes a folder's card, and beside it samples where one can look at them or hear them."""
+    """Writes a folder's card, and before it samples where one can look at them or hear them."""
     folder = pathlib.Path(folder)
-    (folder / pretrained.CARD).write_text(
-        text(folder.resolve(), model, config, save_samples(folder, model, config['dataset'])))
+    samples = save_samples(folder, model, config['dataset'])
+    atomic.write(folder / pretrained.CARD, text(folder.resolve(), model, config, samples))
 
 
 def save_samples(folder: pathlib.Path, model, dataset: dict) -> list:
@@ -115,6 +115,8 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
             f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
             f'(training {record["train_nll"]:.2f} nats, validation {record["validation_nll"]:.2f}).']
+        if 'diverged' in record:
+            lines[-1] += f' Epoch {record["diverged"]} diverged, which ended the training.'
     lines += [
         '', '## Use', '', '```python',
         *(['import zoo', f'model = zoo.load({name!r})'] if of_the_zoo else

@@ -3,7 +3,6 @@
 What needs no TensorFlow does not import it: see `start_tensorflow` and `zoo.__main__`.
 """
 
-import contextlib
 import csv
 import inspect
 import logging
@@ -125,11 +124,11 @@ def score(
     condition = label_of(label, model.condition)
     inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
     log_probs = model.predict(inputs, verbose=0)
-    with open(output, 'w', newline='') if output else contextlib.nullcontext(sys.stdout) as target:
-        writer = csv.writer(target, lineterminator='\n')
-        writer.writerow(['event', 'log_prob'])
-        writer.writerows((index, f'{value:.6f}') for index, value in enumerate(log_probs))
-    if output:
+    rows = [('event', 'log_prob'), *((index, f'{value:.6f}') for index, value in enumerate(log_probs))]
+    if output is None:
+        csv.writer(sys.stdout, lineterminator='\n').writerows(rows)
+    else:
+        files.write_rows(output, rows)
         terminal.say(f'{len(log_probs)} log-probabilities in {output}, {np.mean(log_probs):.2f} nats on average')
 
 
@@ -143,34 +142,34 @@ def train(
 
     Example: `tfdgm train zoo/nade_digits/config.json -o my_nade`
     """
-    recipe = recipe_of(config_file.read_config(config))
+    recipe = config_file.recipe_of(config_file.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f'{folder} is a file; name a folder with -o.')
     start_tensorflow()
-    from tfdgm import cards, pretrained, training
+    from tfdgm import pretrained, training
 
-    if (folder / pretrained.WEIGHTS).exists() and not (folder / 'checkpoint').exists():
-        raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
-                         f'{folder / pretrained.WEIGHTS} to train it anew.')
-    if (folder / config_file.CONFIG).exists() and recipe_of(config_file.read_config(folder)) != recipe:
-        raise ValueError(f'{folder / config_file.CONFIG} is another recipe than {config}; name another folder with -o, '
-                         'or remove that file.')
     try:
-        training.check(recipe)  # Before anything is written.
-        folder.mkdir(parents=True, exist_ok=True)
-        pretrained.write_config(folder, recipe)
+        if not (folder / pretrained.CONFIG).exists():
+            training.check(recipe)  # Before anything is written.
+            folder.mkdir(parents=True, exist_ok=True)
+            pretrained.write_config(folder, recipe)
+        elif config_file.recipe_of(config_file.read_config(folder)) != recipe:
+            raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with '
+                             '-o, or remove that file.')
         trained = training.train(folder)
     except KeyboardInterrupt:
-        checkpoint = folder / 'checkpoint'
+        checkpoint = folder / training.CHECKPOINT
         kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else
                 'No epoch was whole yet; the same command begins again.')
         terminal.say(f'\nInterrupted. {kept}', error=True)
         raise typer.Exit(130) from None
-    cards.write(folder, pretrained.load(folder), trained)
     record = trained['record']
     terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
                  f'{record["validation_nll"]:.2f} nats on the validation split.')
+    if 'diverged' in record:
+        terminal.say(f'Epoch {record["diverged"]} diverged, which ended the training; a lower learning rate may go '
+                     'further.')
 
 
 @app.command()
@@ -226,11 +225,6 @@ def check_target(path: pathlib.Path, *suffixes: str):
         raise ValueError(f'{path} is a folder; name a file in it.')
     if not path.parent.is_dir():
         raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
-
-
-def recipe_of(config: dict) -> dict:
-    """The parts of a configuration that say how to train, without what came of it."""
-    return {part: config[part] for part in ('about', 'model', 'dataset', 'training') if part in config}
 
 
 def folder_of(name: str) -> pathlib.Path:

@@ -71,6 +71,11 @@ def read_config(path) -> dict:
     return config
 
 
+def recipe_of(config: dict) -> dict:
+    """The parts of a configuration that say how to train, without what came of it."""
+    return {part: config[part] for part in ('about', 'model', 'dataset', 'training') if part in config}
+
+
 def read_card(folder) -> str:
     """Reads a folder's card, in Markdown.
 

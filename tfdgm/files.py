@@ -1,11 +1,12 @@
 """Events in files: .npy for all kinds, .csv for rows of tables, .wav for sound, .png to look at."""
 
 import csv
+import io
 import pathlib
 
 import numpy as np
 
-from tfdgm import data, pictures, sound, tables
+from tfdgm import atomic, data, pictures, sound, tables
 
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
 
@@ -60,12 +61,10 @@ def write(path: pathlib.Path, events: np.ndarray, config: dict):
     """
     suffix = path.suffix.lower()
     if suffix == '.npy':
-        with open(path, 'wb') as file:  # To a path, NumPy adds its own suffix unless it is in lower case.
+        with atomic.writing(path) as file:
             np.save(file, events)
     elif suffix == '.csv':
-        names = columns_of(config) or range(events.shape[1])
-        with open(path, 'w', newline='') as file:
-            csv.writer(file, lineterminator='\n').writerows([names, *events.tolist()])
+        write_rows(path, [columns_of(config) or range(events.shape[1]), *events.tolist()])
     elif suffix == '.wav':
         rate, levels = sound_of(config['dataset'], path)
         pause = np.zeros(round(rate * PAUSE), 'float32')
@@ -73,6 +72,13 @@ def write(path: pathlib.Path, events: np.ndarray, config: dict):
         sound.write(path, np.concatenate(waveforms[1:]), rate)
     else:
         pictures.save_grid(path, events)
+
+
+def write_rows(path, rows):
+    """Writes rows as a .csv file."""
+    text = io.StringIO(newline='')
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    atomic.write(path, text.getvalue())
 
 
 def columns_of(config: dict) -> list | None:

@@ -6,6 +6,8 @@ import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
+from tfdgm import atomic
+
 
 def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = None) -> np.ndarray:
     """Tiles images into one, brightest where the values are highest.
@@ -52,7 +54,9 @@ def default_zoom(height: int, width: int) -> int:
 
 def save_grid(path, images, **options):
     """Writes `grid(images, **options)` as a PNG file."""
-    matplotlib.image.imsave(path, grid(images, **options))
+    pixels = grid(images, **options)
+    with atomic.writing(path) as file:
+        matplotlib.image.imsave(file, pixels, format='png')
 
 
 def save_spectrograms(path, waveforms, rate: int, titles=None):
@@ -82,4 +86,5 @@ def save_spectrograms(path, waveforms, rate: int, titles=None):
         axes.tick_params(labelsize=7)
     figure.supxlabel('seconds', fontsize=9)
     figure.supylabel('Hz', fontsize=9)
-    figure.savefig(path, dpi=100)
+    with atomic.writing(path) as file:
+        figure.savefig(file, dpi=100, format='png')

@@ -7,12 +7,11 @@
 import copy
 import hashlib
 import json
-import os
 import pathlib
 
-import h5py
 import keras
 
+from tfdgm import atomic, weights
 from tfdgm.config_file import CARD as CARD
 from tfdgm.config_file import CONFIG, read_config
 from tfdgm.config_file import read_card as read_card
@@ -28,10 +27,7 @@ class WeightsError(ValueError):
 
 def write_config(folder, config: dict):
     """Writes a folder's configuration; an interruption leaves the old one."""
-    path = pathlib.Path(folder) / CONFIG
-    unfinished = path.with_suffix('.unfinished')
-    unfinished.write_text(json.dumps(config, indent=2, ensure_ascii=False) + '\n')
-    os.replace(unfinished, path)
+    atomic.write(pathlib.Path(folder) / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + '\n')
 
 
 def build(config: dict):
@@ -50,15 +46,22 @@ def build(config: dict):
 
 
 def save_weights(model, folder, config: dict) -> dict:
-    """Writes the model's weights alone, without an optimizer's; returns the configuration with their hash."""
+    """Writes the model's weights alone, without an optimizer's; returns the configuration with their hash.
+
+    Raises:
+        ValueError: if a weight is NaN or infinite.
+        OSError: if the file cannot be written; an old one stays as it was.
+    """
+    content = weights_of(model, config)
+    atomic.write(pathlib.Path(folder) / WEIGHTS, content)
+    return {**config, 'weights_sha256': hashlib.sha256(content).hexdigest()}
+
+
+def weights_of(model, config: dict) -> bytes:
+    """The weights file of a model, without an optimizer's weights. Equal weights make equal files."""
     bare = build(config)
     bare.set_weights(model.get_weights())
-    path = pathlib.Path(folder) / WEIGHTS
-    unfinished = path.with_name('unfinished.weights.h5')
-    bare.save_weights(unfinished)
-    compress(unfinished)
-    os.replace(unfinished, path)
-    return {**config, 'weights_sha256': sha256(path)}
+    return weights.to_bytes(bare)
 
 
 def load(folder):
@@ -72,7 +75,8 @@ def load(folder):
 
     Raises:
         FileNotFoundError: if there is no configuration.
-        WeightsError: if the weights are missing, their hash differs from the configuration's, or they don't fit.
+        WeightsError: if the weights are missing, their hash differs from the configuration's, they don't fit, or one
+            is NaN or infinite. The file is compared with the model before any weight is read.
     """
     folder = pathlib.Path(folder)
     config = read_config(folder)
@@ -89,39 +93,11 @@ def load(folder):
     except ValueError as error:
         raise ValueError(f'{folder / CONFIG}: {error}') from error
     try:
-        model.load_weights(path)
-        if count_arrays(path) != len(model.weights):  # Keras passes over what the model has no layer for.
-            raise ValueError(f'it holds {count_arrays(path)} arrays, the model has {len(model.weights)}.')
-    except (ValueError, KeyError, OSError) as error:
+        weights.load(model, path)
+    except ValueError as error:
         raise WeightsError(f'The weights in {path} do not fit the model in {folder / CONFIG}: {error}') from error
     model.compile('adam')
     return model
-
-
-def compress(path):
-    """Compresses the arrays of an HDF5 file, without loss."""
-    compressed = pathlib.Path(path).with_suffix('.compressed')
-    with h5py.File(path) as source, h5py.File(compressed, 'w') as target:
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset) and item.size > 1:
-                kept = target.create_dataset(name, data=item[()], compression='gzip', shuffle=True)
-            elif isinstance(item, h5py.Dataset):
-                kept = target.create_dataset(name, data=item[()])
-            else:
-                kept = target.require_group(name)
-            kept.attrs.update(item.attrs)
-
-        target.attrs.update(source.attrs)
-        source.visititems(copy)
-    os.replace(compressed, path)
-
-
-def count_arrays(path) -> int:
-    """How many arrays an HDF5 file holds."""
-    arrays = []
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: arrays.append(name) if isinstance(item, h5py.Dataset) else None)
-    return len(arrays)
 
 
 def sha256(path) -> str:

@@ -4,12 +4,13 @@ A waveform is an array of real numbers from -1 to 1. Models of sound see it afte
 0 … levels-1: levels lie closer together where the wave is small, as the ear hears.
 """
 
+import io
 import pathlib
 import wave
 
 import numpy as np
 
-from tfdgm import checks
+from tfdgm import atomic, checks
 
 LARGEST = 2**15  # Of the 16-bit numbers in a WAV file.
 LARGEST_RATE = 1_000_000
@@ -123,11 +124,13 @@ def write(path, waveform, rate: int):
     waveform = checked_waveform(waveform)
     if waveform.ndim != 1 or not len(waveform):
         raise ValueError(f'Expected a waveform, [steps], got an array of shape {waveform.shape}.')
-    with wave.open(str(path), 'wb') as file:
+    content = io.BytesIO()
+    with wave.open(content, 'wb') as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(np.minimum(np.round(waveform * LARGEST), LARGEST - 1).astype('<i2').tobytes())
+    atomic.write(path, content.getvalue())
 
 
 def checked_waveform(values) -> np.ndarray:

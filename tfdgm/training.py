@@ -3,22 +3,20 @@
 A run can be stopped at any time and goes on from its last whole epoch, to the same weights as an uninterrupted one.
 """
 
-import contextlib
 import copy
-import json
+import hashlib
 import os
 import pathlib
 import platform
-import shutil
-import signal
-import threading
-import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfdgm import checks, data, inputs, pretrained
+from tfdgm import atomic, cards, checks, config_file, data, inputs, pretrained, process
+from tfdgm.checkpoint import STATE, Checkpoint
+from tfdgm.errors import NonFiniteError
+
+CHECKPOINT = 'checkpoint'
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True,
             'mirror': False}
@@ -27,10 +25,10 @@ DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length
 
 
 def train(folder, verbose='auto', epochs: int | None = None):
-    """Trains the model that a folder's `config.json` describes, and writes its weights there.
+    """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
     The weights of the epoch with the best validation likelihood are kept. While it runs, `checkpoint/` in the folder
-    holds the state of the last epoch.
+    holds the state after the last whole epoch; another call goes on from it, also where the last one was killed.
 
     Args:
         folder: a folder with `config.json`, whose parts are
@@ -45,61 +43,100 @@ def train(folder, verbose='auto', epochs: int | None = None):
         epochs: stop after this many epochs for now, as an interruption would.
 
     Returns:
-        The configuration with what came of it, `record` and `weights_sha256`, or None if it is not done yet.
+        The configuration with what came of it, `record` and `weights_sha256`, or None if it is not done yet. Where an
+        epoch diverged, that is what the ones before it reached, and `record` has its number, `diverged`.
 
     Raises:
-        ValueError: if the configuration or its dataset is not valid.
-        RuntimeError: if the training diverged from the start.
+        ValueError: if the configuration or its dataset is not valid, or the folder holds weights already.
+        RuntimeError: if the training diverged from the start, the checkpoint is damaged or of another recipe, or
+            another process trains in the folder.
+        OSError: if a file cannot be written; the checkpoint stays as it was.
     """
     folder = pathlib.Path(folder)
     config = pretrained.read_config(folder)
-    recipe = check(config)
+    checkpoint = folder / CHECKPOINT
+    cut = checkpoint.exists()
+    with process.alone_in(checkpoint):
+        for place in folder, checkpoint:
+            atomic.tidy(place)
+        weights, recipe = folder / pretrained.WEIGHTS, config_file.recipe_of(config)
+        if weights.exists() and (not cut or pretrained.sha256(weights) != config.get('weights_sha256')):
+            raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
+                             f'{weights} to train it anew.')
+        if not weights.exists():
+            settings = check(recipe)
+            if recipe != config:  # What came of the weights that were here before.
+                pretrained.write_config(folder, recipe)
+            config = run(folder, recipe, settings, verbose, epochs)
+        if config is not None:
+            cards.write(folder, pretrained.load(folder), config)
+            (checkpoint / STATE).unlink(missing_ok=True)
+        return config
+
+
+def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None) -> dict | None:
+    """Trains from the last whole epoch on, to the end or to an epoch."""
     keras.utils.set_random_seed(recipe['seed'])
     examples = data.load(split='train', **config['dataset'])
     if config['dataset'].get('binarization') != 'dynamic':
         examples = examples.cache()
-    steps = -(-int(examples.cardinality()) // recipe['batch_size'])
+    count = int(examples.cardinality())
+    steps = -(-count // recipe['batch_size'])
     validation = data.load(split='validation', **config['dataset']).batch(recipe['batch_size']).cache()
 
-    checkpoint = Checkpoint(folder / 'checkpoint', recipe['patience'], recipe['seed'])
-    model = checkpoint.restore()
-    if model is None:
-        model = pretrained.build(config)
-        model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
-        if not model.is_discrete:
-            model.adapt(examples)
-    first = int(model.optimizer.iterations) // steps
-    checkpoint.forget_after(first)
-    last = min(recipe['epochs'], epochs or recipe['epochs'])
+    model = pretrained.build(config)
+    model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
+    model.optimizer.build(model.trainable_variables)
+    if not model.is_discrete:
+        model.adapt(examples)
+    # Also if the layers that start from the first events have started: every reading of a stream shuffles it anew.
+    stream = batches(examples, recipe)
+    model.prepare(stream, None)
+    checkpoint = Checkpoint(folder / CHECKPOINT, config, count, recipe['patience'], recipe['seed'])
+    checkpoint.restore(model)
+    first, last = len(checkpoint.history), min(recipe['epochs'], epochs or recipe['epochs'])
+    error = None
     if first < last and not checkpoint.finished():
         # With an average of the weights, the validation sees the average and so does `checkpoint`, which comes first.
-        averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
-        with heeding_interruption() as heed:
-            model.fit(
-                batches(examples, recipe, first * steps), steps_per_epoch=steps, initial_epoch=first, epochs=last,
-                validation_data=validation, callbacks=[checkpoint, *averaging, heed], verbose=verbose, shuffle=False)
-    if not checkpoint.finished() and last < recipe['epochs']:
+        inner = getattr(model.optimizer, 'inner_optimizer', model.optimizer)  # Of float16, whose loss is scaled.
+        averaging = [keras.callbacks.SwapEMAWeights()] if inner.use_ema else []
+        with process.heeding_interruption() as heed:
+            try:
+                model.fit(
+                    stream.skip(first * steps).prefetch(tf.data.AUTOTUNE), steps_per_epoch=steps, initial_epoch=first,
+                    epochs=last, validation_data=validation, callbacks=[checkpoint, *averaging, heed], verbose=verbose,
+                    shuffle=False)
+            except NonFiniteError as diverged:
+                error = diverged
+    if error is None and not checkpoint.finished() and last < recipe['epochs']:
         return None
-    best = checkpoint.best_epoch()
-    if np.isnan(checkpoint.history[best]['val_nll']):
-        raise RuntimeError(f'The training in {folder} diverged: no epoch has a validation likelihood that is a number. '
-                           f'Lower the learning rate, remove {checkpoint.folder} and train again.')
-    model.load_weights(checkpoint.best_weights)
-    history = checkpoint.history
-    config['record'] = {
+    if checkpoint.diverged():
+        raise RuntimeError(
+            f'The training in {folder} diverged: no epoch has a validation likelihood that is a number. Lower the '
+            f'learning rate{f", remove {checkpoint.folder}" if checkpoint.history else ""} and train again.') from error
+    return finish(folder, config, model, checkpoint, diverged=error is not None)
+
+
+def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, diverged: bool) -> dict:
+    """Writes what came of a training. The weights come last: where they are, the configuration is that of them."""
+    model.set_weights(checkpoint.best)
+    weights = pretrained.weights_of(model, config)
+    history, best = checkpoint.history, checkpoint.best_epoch()
+    record = {
         'epochs': len(history), 'best_epoch': best + 1,
         'train_nll': history[best]['nll'], 'validation_nll': history[best]['val_nll'],
         'minutes': round(sum(epoch['seconds'] for epoch in history) / 60, 1),
         'hardware': f'{os.cpu_count()} {platform.machine()} cores, {len(tf.config.list_physical_devices("GPU"))} GPUs',
         'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
     }
+    if diverged:
+        record['diverged'] = len(history) + 1
     columns = data.columns_of(config['dataset']['name'], config['dataset'].get('columns'))
     if columns is not None:
-        config['record']['columns'] = columns  # By which `tfdgm score` finds them in other files.
-    config.pop('results', None)
-    config = pretrained.save_weights(model, folder, config)
+        record['columns'] = columns  # By which `tfdgm score` finds them in other files.
+    config = {**config, 'record': record, 'weights_sha256': hashlib.sha256(weights).hexdigest()}
     pretrained.write_config(folder, config)
-    shutil.rmtree(checkpoint.folder)
+    atomic.write(folder / pretrained.WEIGHTS, weights)
     return config
 
 
@@ -171,14 +208,14 @@ def optimizer(recipe: dict):
         raise ValueError(f'"training" has an optimizer that Keras does not know, {described!r}: {error}') from error
 
 
-def batches(examples, recipe, skipped: int):
-    """Shuffled batches without end, each epoch in an order of its own; the first `skipped` ones have been seen."""
+def batches(examples, recipe):
+    """Shuffled batches without end, each epoch in an order of its own."""
     shuffled = examples.shuffle(int(examples.cardinality()), seed=recipe['seed']).batch(recipe['batch_size'])
     endless = shuffled.repeat()
     if recipe['mirror']:
         seeds = tf.data.Dataset.random(recipe['seed']).batch(2, drop_remainder=True)
         endless = tf.data.Dataset.zip(endless, seeds).map(mirrored)
-    return endless.skip(skipped).prefetch(tf.data.AUTOTUNE)
+    return endless
 
 
 def mirrored(batch, seed):
@@ -187,105 +224,3 @@ def mirrored(batch, seed):
     turned = tf.random.stateless_uniform(tf.shape(images)[:1], seed) < 0.5
     images = tf.where(turned[:, None, None, None], tf.reverse(images, [2]), images)
     return (images, *labels) if labels else images
-
-
-@contextlib.contextmanager
-def heeding_interruption():
-    """A callback that ends the training at Ctrl-C even where a library swallowed the KeyboardInterrupt, as h5py can."""
-    interrupted = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
-
-    def interrupt(number, frame):
-        interrupted.set()
-        previous(number, frame)
-
-    def heed(batch, logs):
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-
-    # Python hands signals to its main thread alone; a process that was started deaf to Ctrl-C stays so.
-    hears = threading.current_thread() is threading.main_thread() and callable(previous)
-    if hears:
-        signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield keras.callbacks.LambdaCallback(on_train_batch_end=heed)
-    finally:
-        if hears:
-            signal.signal(signal.SIGINT, previous)
-
-
-def rounded(value) -> float:
-    """A figure of the learning curve as it is kept."""
-    return round(float(value), 4)
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Keeps, after every epoch, the whole state of the training, the best weights so far and the learning curve.
-
-    Args:
-        folder: where to keep them.
-        patience: how many epochs without an improvement end the training; None for never.
-        seed: of the random numbers that the model draws in training, such as dropout's.
-    """
-
-    def __init__(self, folder, patience, seed=0):
-        super().__init__()
-        self.folder = pathlib.Path(folder)
-        self.patience = patience
-        self.seed = seed
-        self.best_weights = self.folder / 'best.weights.h5'
-        self.history = []
-
-    def restore(self):
-        """The model as the last whole epoch left it, with its optimizer, or None at the start."""
-        state = self.folder / 'state.keras'
-        if not state.exists():
-            return None
-        try:
-            self.history = json.loads((self.folder / 'history.json').read_text())
-            return keras.saving.load_model(state)
-        except (OSError, ValueError, KeyError) as error:
-            raise RuntimeError(f'The checkpoint in {self.folder} is damaged ({error}). Remove it to start again.'
-                               ) from error
-
-    def forget_after(self, epochs: int):
-        """Drops what was written of an epoch whose state was not."""
-        self.history = self.history[:epochs]
-
-    def best_epoch(self) -> int:
-        likelihoods = np.array([epoch['val_nll'] for epoch in self.history])
-        return int(np.argmin(np.where(np.isnan(likelihoods), np.inf, likelihoods)))
-
-    def finished(self) -> bool:
-        """Whether patience has run out."""
-        return self.patience is not None and bool(self.history) and (
-            len(self.history) - 1 - self.best_epoch() >= self.patience)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.time()
-        # Keras does not save the states of random generators: every epoch starts from states of its own.
-        states = [variable for variable in self.model.variables if variable.path.endswith('seed_generator_state')]
-        numbers = np.random.RandomState([self.seed, epoch]).randint(2**31, size=(len(states), 2))
-        for state, draws in zip(states, numbers):
-            state.assign(draws)
-
-    def on_test_end(self, logs=None):
-        # Now rather than at the end of the epoch, for the model holds what was validated: it may be an average.
-        earlier = [epoch['val_nll'] for epoch in self.history]
-        if not earlier or rounded(logs['nll']) < np.nanmin([np.inf, *earlier]):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._replace(self.best_weights, self.model.save_weights)
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = round(time.time() - self.started, 2)
-        self.history.append({**{name: rounded(value) for name, value in logs.items()}, 'seconds': seconds})
-        # The state comes last: what an interruption leaves of an epoch without it is done anew, with the same result.
-        self._replace(self.folder / 'history.json', lambda path: path.write_text(json.dumps(self.history, indent=1)))
-        self._replace(self.folder / 'state.keras', self.model.save)
-        if self.finished():
-            self.model.stop_training = True
-
-    def _replace(self, path, write):
-        unfinished = path.with_name('unfinished.' + path.name)
-        write(unfinished)
-        os.replace(unfinished, path)
