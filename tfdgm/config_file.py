@@ -27,7 +27,7 @@ TYPES = {
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': FLAG,
                  'mirror': FLAG, 'optimizer': OPTIMIZER},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'train_nll': NUMBER, 'validation_nll': NUMBER,
-               'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS},
+               'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS, 'diverged': INTEGER},
     'results': {'nll': NUMBER, 'standard_error': NUMBER, 'bits_per_dim': NUMBER, 'examples': INTEGER},
 }
 # What is never missing, nor null.
