@@ -10,7 +10,7 @@ from keras import tree
 
 def event_shape(shape) -> tuple:
     """Normalises a constructor's `event_shape`."""
-    sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+    sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray | tf.TensorShape) else (shape,)
     whole_numbers = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) for size in sizes)
     if not sizes or not whole_numbers or min(sizes) < 1:
         raise ValueError(f'event_shape must be one or more positive whole numbers, such as (28, 28, 1), got {shape!r}.')
@@ -40,9 +40,18 @@ def wholes(values, name: str) -> tuple:
 
 def flag(value, name: str) -> bool:
     """Returns a constructor's argument if it is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise ValueError(f'{name} must be True or False, got {value!r}.')
-    return value
+    return bool(value)
+
+
+def seed(value) -> int:
+    """Returns a constructor's seed if it is an integer from 0; None draws one."""
+    if value is None:
+        return int(np.random.default_rng().integers(2**31))
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
+        raise ValueError(f'seed must be an integer from 0, or None to draw one, got {value!r}.')
+    return int(value)
 
 
 def positive(value, name: str) -> float:

@@ -57,7 +57,7 @@ class Label(Condition):
     dtype = 'int32'
 
     def __post_init__(self):
-        checks.whole(self.num_classes, 'num_classes of Label')
+        self._keep(num_classes=checks.whole(self.num_classes, 'num_classes of Label'))
 
     @property
     def shape(self):
@@ -97,7 +97,7 @@ class Labels(Condition):
     dtype = 'int32'
 
     def __post_init__(self):
-        object.__setattr__(self, 'num_classes', checks.wholes(self.num_classes, 'num_classes of Labels'))
+        self._keep(num_classes=checks.wholes(self.num_classes, 'num_classes of Labels'))
 
     @property
     def shape(self):
@@ -127,7 +127,7 @@ class Vector(Condition):
     size: int
 
     def __post_init__(self):
-        checks.whole(self.size, 'size of Vector')
+        self._keep(size=checks.whole(self.size, 'size of Vector'))
 
     @property
     def shape(self):
@@ -166,8 +166,8 @@ class Vectors(Condition):
     size: int
 
     def __post_init__(self):
-        checks.whole(self.steps, 'steps of Vectors')
-        checks.whole(self.size, 'size of Vectors')
+        self._keep(steps=checks.whole(self.steps, 'steps of Vectors'))
+        self._keep(size=checks.whole(self.size, 'size of Vectors'))
 
     @property
     def shape(self):
@@ -205,10 +205,10 @@ class Image(Condition):
     levels: int = 256
 
     def __post_init__(self):
-        object.__setattr__(self, 'shape', checks.event_shape(self.shape))
+        self._keep(shape=checks.event_shape(self.shape))
         if len(self.shape) != 3:
             raise ValueError(f'Image needs a shape (height, width, channels), got {self.shape}.')
-        checks.whole(self.levels, 'levels of Image', 2)
+        self._keep(levels=checks.whole(self.levels, 'levels of Image', 2))
 
     @property
     def num_features(self):

@@ -6,6 +6,11 @@ import dataclasses
 class Configured:
     """A frozen dataclass whose fields are its Keras configuration."""
 
+    def _keep(self, **checked):
+        """Replaces fields by what their checks made of them."""
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
     def get_config(self) -> dict:
         return dataclasses.asdict(self)
 

@@ -7,13 +7,16 @@ import tensorflow_probability as tfp
 from tensorflow.python.eager import record
 
 from tfdgm import checks, pieces
+from tfdgm.batches import batch_size, never_empty
+from tfdgm.extremes import in_float32
 from tfdgm.random import stateless_seed
+from tfdgm.statistics import WithoutClosedForms
 
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
 
-class ModelDistribution(tfd.Distribution):
+class ModelDistribution(WithoutClosedForms, tfd.Distribution):
     """A `tfd.Distribution` over the events of a model. `model.distribution(condition)` makes one.
 
     It owns no variables: its `variables` and `trainable_variables` are the model's, and training the model changes
@@ -111,7 +114,7 @@ class ModelDistribution(tfd.Distribution):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
         checks.real(x)
-        x = tf.cast(x, tf.float32)
+        x = in_float32(x)
         condition = self.condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
@@ -123,7 +126,7 @@ class ModelDistribution(tfd.Distribution):
             condition = tf.broadcast_to(condition, tf.concat([outer, inner], 0))
             condition = tf.reshape(condition, (-1, *inner))
         x = tf.reshape(x, (-1, *event_shape))
-        return tf.reshape(self._score(x, condition), outer)
+        return tf.reshape(never_empty(lambda count, *given: self._score(*given), batch_size(x), x, condition), outer)
 
     def _score(self, x, condition):
         """Log-probabilities of events `[n, *event_shape]`; in pieces, where neither a graph nor a tape wants all."""
@@ -139,9 +142,13 @@ class ModelDistribution(tfd.Distribution):
         return self._model(x if condition is None else (x, condition))
 
     def _sample_n(self, n, seed=None, given=()):
-        batch_shape = self._batch_shape_tensor()
+        batch_shape, seed = self._batch_shape_tensor(), stateless_seed(seed)
         condition = self._repeated_condition(n)
-        samples = self._draw(n * tf.reduce_prod(batch_shape), condition, stateless_seed(seed), given)
+        count = n * tf.reduce_prod(batch_shape)
+        if tf.get_static_value(count) == 0:
+            samples = tf.zeros((0, *self._model.event_shape))
+        else:
+            samples = self._draw(count, condition, seed, given)
         if condition is not None:
             valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
             samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
@@ -183,18 +190,15 @@ class ModelDistribution(tfd.Distribution):
         Raises:
             ValueError: if the events are of another shape, or of a type that is not that of real numbers.
         """
-        checks.real(value)
-        return super().log_prob(value, name, **kwargs)
+        return super().log_prob(real_events(value), name, **kwargs)
 
     def prob(self, value, name='prob', **kwargs):
         """The exponential of `log_prob`."""
-        checks.real(value)
-        return super().prob(value, name, **kwargs)
+        return super().prob(real_events(value), name, **kwargs)
 
     def unnormalized_log_prob(self, value, name='unnormalized_log_prob', **kwargs):
         """The same as `log_prob`."""
-        checks.real(value)
-        return super().unnormalized_log_prob(value, name, **kwargs)
+        return super().unnormalized_log_prob(real_events(value), name, **kwargs)
 
     def _contains(self, x):
         """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""
@@ -214,6 +218,16 @@ class ModelDistribution(tfd.Distribution):
         example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
         message = f'log_prob of {type(self._model).__name__} needs every value to be {self._support()}; one is'
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]
+
+
+def real_events(values):
+    """Events of real numbers, as float32 where they are not tensors: TFP would make large ones infinite.
+
+    Raises:
+        ValueError: if they are not of a type of real numbers.
+    """
+    checks.real(values)
+    return values if tf.is_tensor(values) else in_float32(values)
 
 
 def condition_tensor(condition, values):

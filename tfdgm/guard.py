@@ -125,8 +125,16 @@ def apply_unless(fault, optimizer, gradients, weights):
         optimizer.apply(gradients, weights)
 
     context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1 and not tf.distribute.has_strategy():
-        tf.cond(fault, lambda: None, lambda: apply(gradients))
+    if not tf.distribute.has_strategy():
+        def unless():
+            tf.cond(fault, lambda: None, lambda: apply(gradients))
+
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):  # It refuses what follows.
+            unless()
+        else:
+            # As if across replicas: inside one, optimizers sum the gradients of all, by an operation that TensorFlow
+            # keeps for good, and with it the graph of the step and the weights.
+            context.merge_call(lambda strategy: unless())
         return
 
     def across(strategy, fault, gradients):

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, data, inputs, pieces
+from tfdgm import checks, data, extremes, inputs, pieces
+from tfdgm.batches import batch_size, never_empty
 from tfdgm.conditions import Condition
 from tfdgm.distribution import ModelDistribution
 from tfdgm.maximum_likelihood import MaximumLikelihood
@@ -110,6 +111,10 @@ class GenerativeModel(MaximumLikelihood):
         checks.events(self, x)
         self.standardization.adapt(x)
 
+    def is_valid(self, condition):
+        """Whether each value of the model's condition, if it has one, is valid: booleans `[batch]`, or True."""
+        return condition is None or ops.all(ops.isfinite(self.condition.encode(condition)), axis=-1)
+
     def log_prob(self, x, condition=None, training=False):
         """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
         raise NotImplementedError(f'{type(self).__name__} gives no log-probability.')
@@ -151,13 +156,13 @@ class GenerativeModel(MaximumLikelihood):
         """Calls one of the model's methods as a compiled function, which is kept for the next call.
 
         Args:
-            method: a bound method of this model.
+            method: a bound method, of this model or of a distribution that is a view of it.
             *args: its arguments.
             jit_compile: whether XLA compiles it, for each shape anew; by default as `compile` was told.
         """
         functions = self.__dict__.setdefault('_compiled_methods', {})
         jit_compile = self.jit_compile if jit_compile is None else jit_compile
-        key = method.__name__, jit_compile, *(value for value in args if isinstance(value, int))
+        key = method.__func__, jit_compile, *(value for value in args if isinstance(value, int))
         if key not in functions:
             # TensorFlow counts calls by the code of a method, of all models together, and warns of too many traces.
             functions[key] = tf.function(
@@ -169,7 +174,23 @@ class GenerativeModel(MaximumLikelihood):
         checks.static_shape(x, self.event_shape, batch_rank=1)
         if condition is not None:
             checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
-        return ops.cast(self.log_prob(x, condition, training), 'float32')
+        x = ops.convert_to_tensor(x)
+        x = x if self.is_discrete else extremes.in_float32(x)
+        if training:
+            return ops.cast(self.log_prob(x, condition, training), 'float32')
+        return never_empty(
+            lambda count, *inputs: ops.cast(self.log_prob(*inputs), 'float32'), batch_size(x), x, condition)
+
+    def save(self, filepath, *args, **kwargs):
+        """`keras.Model.save`, to a file that ends in `.keras`.
+
+        Raises:
+            ValueError: if it ends otherwise: Keras's older HDF5 format has no place for outputs and conditions.
+        """
+        if not str(filepath).endswith('.keras'):
+            raise ValueError(f"A model is saved to a file that ends in .keras, such as 'mine.keras'; got {filepath!r}. "
+                             "Its weights alone go to one that ends in .weights.h5, by save_weights.")
+        super().save(filepath, *args, **kwargs)
 
     def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
         """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""

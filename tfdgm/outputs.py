@@ -150,7 +150,7 @@ class Categorical(Quantised):
     levels: int
 
     def __post_init__(self):
-        checks.whole(self.levels, 'levels of Categorical', 2)
+        self._keep(levels=checks.whole(self.levels, 'levels of Categorical', 2))
 
     @property
     def num_parameters(self):
@@ -196,8 +196,8 @@ class MixtureOfGaussians(Output):
     is_discrete = False
 
     def __post_init__(self):
-        checks.whole(self.components, 'components of MixtureOfGaussians')
-        checks.positive(self.min_scale, 'min_scale of MixtureOfGaussians')
+        self._keep(components=checks.whole(self.components, 'components of MixtureOfGaussians'))
+        self._keep(min_scale=checks.positive(self.min_scale, 'min_scale of MixtureOfGaussians'))
 
     @property
     def num_parameters(self):
@@ -227,6 +227,25 @@ class MixtureOfGaussians(Output):
         return abs(x) < np.inf
 
 
+class DiscretizedLogistic(tfd.QuantizedDistribution):
+    """A `tfd.QuantizedDistribution` of a logistic one, shifted by -0.5, with an exact log-probability.
+
+        log(σ(b) - σ(a)) = log σ(b) + log σ(-a) + log(1 - exp(a - b))
+
+    TFP's is a difference of two distribution functions, of which float32 leaves nothing where they are nearly equal:
+    of a large scale, or far from the location.
+    """
+
+    def _log_prob(self, y):
+        logistic = self.distribution.distribution
+        above, below = (y + 0.5 - logistic.loc) / logistic.scale, (y - 0.5 - logistic.loc) / logistic.scale
+        # The first level takes all below it, the last all above.
+        log_prob = tf.where(y <= self.low, 0., tf.math.log_sigmoid(-below)) + tf.where(
+            y >= self.high, 0., tf.math.log_sigmoid(above)) + tf.where(
+                (y <= self.low) | (y >= self.high), 0., tf.math.log(-tf.math.expm1(-1 / logistic.scale)))
+        return tf.where((y >= self.low) & (y <= self.high) & (y % 1 == 0), log_prob, -np.inf)
+
+
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class MixtureOfLogistics(Quantised):
@@ -253,8 +272,8 @@ class MixtureOfLogistics(Quantised):
     num_uniforms = 2
 
     def __post_init__(self):
-        checks.whole(self.levels, 'levels of MixtureOfLogistics', 2)
-        checks.whole(self.components, 'components of MixtureOfLogistics')
+        self._keep(levels=checks.whole(self.levels, 'levels of MixtureOfLogistics', 2))
+        self._keep(components=checks.whole(self.components, 'components of MixtureOfLogistics'))
 
     @property
     def num_parameters(self):
@@ -265,16 +284,17 @@ class MixtureOfLogistics(Quantised):
         half = (self.levels - 1) / 2
         # Components that start equal would stay equal.
         spread = np.linspace(-1, 1, self.components + 2)[1:-1].astype('float32')
-        # A scale of exp(-7) puts all the mass on one of 256 levels; one of exp(7) puts it on the first and the last,
-        # and still leaves float32 a difference between levels beside each other.
-        scales = tf.exp(tf.clip_by_value(log_scales, -7., 7.)) * half
+        # A scale of exp(-7) puts all the mass on one of 256 levels, of more levels one smaller by as much; a scale of
+        # exp(7) puts it on the first and the last.
+        least = -7. - max(0., np.log((self.levels - 1) / 255))
+        scales = tf.exp(tf.clip_by_value(log_scales, least, 7.)) * half
         return logits, tfd.Logistic((locations + spread + 1) * half, scales)
 
     def components_of(self, parameters) -> tfd.Distribution:
         """The distributions of the components, batch shape `[..., components]`."""
         _, logistic = self._parts(parameters)
         # TFP rounds up: a level takes what lies up to one half from it.
-        return tfd.QuantizedDistribution(
+        return DiscretizedLogistic(
             tfd.TransformedDistribution(logistic, tfp.bijectors.Shift(-0.5)), low=0., high=self.levels - 1.)
 
     def distribution(self, parameters):

@@ -16,13 +16,29 @@ def stateless_seed(seed):
     if seed is None:
         return tfp.random.sanitize_seed(None)
     if isinstance(seed, numbers.Integral):
-        return tf.constant([seed // 2**31 % 2**31, seed % 2**31], tf.int32)
+        return _halves(int(seed))
     tensor = seed if tf.is_tensor(seed) else np.asarray(seed)
     if not tf.as_dtype(tensor.dtype).is_integer or tuple(tensor.shape) not in ((), (2,)):
-        raise ValueError(f'seed must be a whole number, two of them (a stateless seed), or None, got {seed!r}.')
+        raise ValueError(f'seed must be an integer, two of them (a stateless seed), or None, got {seed!r}.')
     if len(tensor.shape) == 0:
-        return tf.stack([0, tf.cast(tensor, tf.int32)])
+        value = tf.get_static_value(tensor) if tf.is_tensor(tensor) else tensor
+        return _halves(tf.cast(tensor, tf.int64) if value is None else int(value))
     return tfp.random.sanitize_seed(tensor)
+
+
+def _halves(seed):
+    """A stateless seed of an integer: its 31 lower bits, and the 31 bits above them."""
+    return tf.cast(tf.stack([seed // 2**31 % 2**31, seed % 2**31]), tf.int32)
+
+
+def in_32_bits(seed: int) -> int:
+    """A seed for generators that take 32 bits: a smaller one as it is, and of a larger one a hash."""
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def random_state(seed: int) -> np.random.RandomState:
+    """What a model draws from when it is made: NumPy promises that its numbers never change."""
+    return np.random.RandomState(in_32_bits(seed))
 
 
 def split(seed, count: int):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops, tree
 
+from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Image
@@ -85,7 +86,7 @@ class ImageModel(AutoregressiveModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
-        self.dropout = dropout
+        self.dropout = checks.share(dropout, f'dropout of {type(self).__name__}')
         if self.order != 'natural':
             raise ValueError(f'{type(self).__name__} visits the pixels row by row; it takes no order.')
         if len(self.event_shape) != 3:

@@ -9,6 +9,8 @@ kernel in one product.
 import tensorflow as tf
 from keras import ops
 
+from tfdgm.gradients import with_gradient
+
 
 def memory(gates, cell):
     """One step of an LSTM from its gates `[…, 4 * filters]`: the hidden state and the cell."""
@@ -57,7 +59,6 @@ def run(gates, kernel, offsets):
     def before(values):
         return ops.concatenate([zeros[None], values[:-1]], axis=0)
 
-    @tf.custom_gradient
     def loop(gates, kernel):
 
         def step(state, gates):
@@ -93,4 +94,4 @@ def run(gates, kernel, offsets):
 
         return hidden, gradient
 
-    return loop(gates, kernel)
+    return with_gradient(loop)(gates, kernel)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from tfdgm import checks
+from tfdgm import checks, random
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.masked import MaskedNetwork
 
@@ -49,20 +49,20 @@ class MADE(AutoregressiveModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, hidden_units=(500,), activation='relu',
                  num_masks=1, direct_connections=False, dropout=0., order='natural', seed=0, **kwargs):
-        if not isinstance(hidden_units, Sequence) or not hidden_units:
+        if not isinstance(hidden_units, Sequence | np.ndarray) or not len(hidden_units):
             raise ValueError(
                 f'MADE needs at least one hidden layer, such as hidden_units=(500,); got {hidden_units!r}.')
         self.num_masks = checks.whole(num_masks, 'num_masks of MADE')
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.hidden_units = checks.wholes(hidden_units, 'hidden_units of MADE')
         self.activation = activation
-        self.direct_connections = direct_connections
-        self.dropout = dropout
-        self._mask_draws = keras.random.SeedGenerator(self.seed)
+        self.direct_connections = checks.flag(direct_connections, 'direct_connections of MADE')
+        self.dropout = checks.share(dropout, 'dropout of MADE')
+        self._mask_draws = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         self.network = MaskedNetwork(
             self.visited_sites, self.output.num_parameters, self.hidden_units, condition=condition,
-            activation=activation, direct_connections=direct_connections, dropout=dropout, random=self._random,
-            seed=self.seed, dtype=self.dtype_policy, name='network')
+            activation=activation, direct_connections=self.direct_connections, dropout=self.dropout,
+            random=self._random, seed=random.in_32_bits(self.seed), dtype=self.dtype_policy, name='network')
         self.built = True
 
     def _visited_sites(self):

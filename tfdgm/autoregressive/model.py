@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, random
+from tfdgm import checks, extremes, random
 from tfdgm.autoregressive.distribution import AutoregressiveDistribution
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
@@ -32,11 +32,11 @@ class AutoregressiveModel(GenerativeModel):
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
         order: 'natural' (C order), 'random' (drawn with `seed`), or a permutation of the sites: the site that each
             position of the chain visits.
-        seed: of the random order; None draws one.
+        seed: of the random order, an integer from 0; None draws one.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: if `order` is not a permutation of the sites.
+        ValueError: if `order` is not a permutation of the sites, or `seed` not an integer from 0.
     """
 
     distribution_class = AutoregressiveDistribution
@@ -46,9 +46,9 @@ class AutoregressiveModel(GenerativeModel):
         self._output = checks.instance(
             Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
         self.order = order if isinstance(order, str) else np.asarray(order).tolist()
-        self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
-        # RandomState's numbers are promised never to change: a saved model needs to keep the seed only.
-        self._random = np.random.RandomState(self.seed)
+        self.seed = checks.seed(seed)
+        # A saved model keeps the seed only.
+        self._random = random.random_state(self.seed)
         self.visited_sites = self._visited_sites()
         self.standardization = None if self.is_discrete else Standardization(
             self.standardization_shape, dtype='float32', name='standardization')
@@ -127,8 +127,12 @@ class AutoregressiveModel(GenerativeModel):
     def log_prob(self, x, condition=None, training=False):
         if self.standardization is None:
             return self.standardized_log_prob(x, condition, training)
-        x, log_det = self.standardization(ops.cast(x, 'float32'))
-        return self.standardized_log_prob(x, condition, training) + log_det * self.sites_of(x)
+        x = ops.cast(x, 'float32')
+        standardized, log_det = self.standardization(x)
+        log_density = extremes.log_density(
+            lambda near: self.standardized_log_prob(ops.where(near, standardized, 0.), condition, training),
+            x, standardized, self.is_valid(condition), self.padding(x))
+        return log_density + log_det * self.sites_of(x)
 
     def standardized_log_prob(self, x, condition, training):
         """`log_prob` of standardised values, in their units."""

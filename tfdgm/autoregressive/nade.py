@@ -8,6 +8,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.gradients import recomputed
 from tfdgm.layers import ConditionBias
 
 
@@ -49,16 +50,16 @@ class NADE(AutoregressiveModel):
         self.activation = activation
         self._activate = keras.activations.get(activation)
         sites, size = self.num_sites, self.output.num_parameters
-        self.kernel = self.add_weight(shape=(sites, hidden_units), initializer='glorot_uniform', name='kernel')
-        self.bias = self.add_weight(shape=(hidden_units,), initializer='zeros', name='bias')
+        self.kernel = self.add_weight(shape=(sites, self.hidden_units), initializer='glorot_uniform', name='kernel')
+        self.bias = self.add_weight(shape=(self.hidden_units,), initializer='zeros', name='bias')
         self.output_kernel = self.add_weight(
-            shape=(sites, hidden_units, size), name='output_kernel',
-            initializer=keras.initializers.RandomUniform(-hidden_units ** -0.5, hidden_units ** -0.5))
+            shape=(sites, self.hidden_units, size), name='output_kernel',
+            initializer=keras.initializers.RandomUniform(-self.hidden_units ** -0.5, self.hidden_units ** -0.5))
         self.output_bias = self.add_weight(shape=(sites, size), initializer='zeros', name='output_bias')
         self.rescaling = None if self.is_discrete else self.add_weight(
             shape=(sites,), initializer='ones', name='rescaling')
         policy = self.dtype_policy
-        self.condition_bias = ConditionBias(condition, (hidden_units,), dtype=policy, name='condition_bias')
+        self.condition_bias = ConditionBias(condition, (self.hidden_units,), dtype=policy, name='condition_bias')
         self.output_condition_bias = ConditionBias(
             condition, (sites, size), dtype=policy, name='output_condition_bias')
         # Sites are evaluated in blocks: long enough for matrix products, short enough to stay in the cache.
@@ -75,7 +76,7 @@ class NADE(AutoregressiveModel):
             inputs.append(self._blocks(self.rescaling))
 
         # The backward pass computes a block's hidden units anew: kept, they would take [batch, sites, hidden] numbers.
-        block = keras.remat(self._block)
+        block = recomputed(self._block)
 
         def scan(carry, block_inputs):
             preactivation, _ = carry

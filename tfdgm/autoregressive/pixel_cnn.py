@@ -65,11 +65,12 @@ class PixelCNN(ImageModel):
         self.blocks = checks.whole(blocks, 'blocks of PixelCNN', 0)
         self.dilations = checks.wholes(dilations, 'dilations of PixelCNN')
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
+        filters = self.filters
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
         self.stack = [
             ResidualBlock(filters, self.dilations[index % len(self.dilations)], self.condition_map.num_features,
-                          self.channels, dropout, dtype=self.dtype_policy, name=f'block_{index}')
-            for index in range(blocks)]
+                          self.channels, self.dropout, dtype=self.dtype_policy, name=f'block_{index}')
+            for index in range(self.blocks)]
         self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
         self.built = True
 
@@ -172,15 +173,16 @@ class GatedPixelCNN(ImageModel):
         self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
         self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
         self.dilations = checks.wholes(dilations, 'dilations of GatedPixelCNN')
-        features, channels, dtype = self.condition_map.num_features, self.channels, self.dtype_policy
+        filters, features = self.filters, self.condition_map.num_features
+        channels, dtype = self.channels, self.dtype_policy
 
         def block(name, inputs, size=3, dilation=1, type='B'):
             return GatedBlock(
-                inputs, filters, features, channels, size, dilation, type, dropout, name=name, dtype=dtype)
+                inputs, filters, features, channels, size, dilation, type, self.dropout, name=name, dtype=dtype)
 
         self.stack = [block('first', channels, 7, type='A')]
         self.stack += [block(f'block_{index}', filters, dilation=self.dilations[index % len(self.dilations)])
-                       for index in range(blocks)]
+                       for index in range(self.blocks)]
         self.head = Head(
             filters, 2 * filters, self.num_outputs, channels, name='head', dtype=dtype)
         self.built = True

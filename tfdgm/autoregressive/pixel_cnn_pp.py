@@ -96,14 +96,14 @@ class PixelCNNPlusPlus(ImageModel):
         self.filters = checks.whole(filters, 'filters of PixelCNNPlusPlus')
         self.blocks = checks.whole(blocks, 'blocks of PixelCNNPlusPlus')
         self.dilations = checks.wholes(dilations, 'dilations of PixelCNNPlusPlus')
-        dtype, channels = self.dtype_policy, self.channels
+        dtype, channels, filters = self.dtype_policy, self.channels, self.filters
         self.first_rows = CausalConvolution(
             channels, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)
         # The network makes all channels of a pixel at once, so none of them may see the pixel.
         self.first_sites = CausalConvolution(channels, filters, (2, 3), type='A', name='first_sites', dtype=dtype)
 
         def path(name, dilations, beside, size, kind):
-            return [GatedResidual(filters, beside, size, kind, dilation, dropout, self.condition_map.num_features,
+            return [GatedResidual(filters, beside, size, kind, dilation, self.dropout, self.condition_map.num_features,
                                   name=f'{name}_{index}', dtype=dtype)
                     for index, dilation in enumerate(dilation for dilation in dilations for _ in range(self.blocks))]
 

@@ -211,10 +211,10 @@ class PixelRNN(ImageModel):
         self.cell = cell
         self.filters = checks.whole(filters, 'filters of PixelRNN')
         self.blocks = checks.whole(blocks, 'blocks of PixelRNN')
-        shared = {'channels': self.channels, 'dtype': self.dtype_policy}
+        filters, shared = self.filters, {'channels': self.channels, 'dtype': self.dtype_policy}
         self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
-        self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=dropout,
-                                     name=f'block_{index}', **shared) for index in range(blocks)]
+        self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=self.dropout,
+                                     name=f'block_{index}', **shared) for index in range(self.blocks)]
         self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
         self.built = True
 

@@ -60,15 +60,16 @@ class RecurrentModel(SequenceModel):
         if cell not in CELLS:
             raise ValueError(f'cell of RecurrentModel must be {" or ".join(map(repr, CELLS))}, got {cell!r}.')
         self.units, self.cell = units, cell
+        self.blocks = checks.whole(blocks, 'blocks of RecurrentModel')
         dtype = self.dtype_policy
         self.condition_kernel = condition and dense(
             self.condition_features, units, 'condition_kernel', dtype, use_bias=False)
         self.recurrent_layers = []
-        for index in range(checks.whole(blocks, 'blocks of RecurrentModel')):
+        for index in range(self.blocks):
             layer = CELLS[cell](units, return_sequences=True, dtype=dtype, name=f'layer_{index}')
             layer.build((None, None, units))
             self.recurrent_layers.append(layer)
-        self.dropping = Dropout(dropout, dtype=dtype)
+        self.dropping = Dropout(self.dropout, dtype=dtype)
         self.built = True
 
     def features(self, inputs, condition, training):

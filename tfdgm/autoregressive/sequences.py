@@ -80,10 +80,10 @@ class SequenceModel(AutoregressiveModel):
     def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
                  variable_length=False, order='natural', seed=0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.dropout = dropout
+        self.dropout = checks.share(dropout, f'dropout of {type(self).__name__}')
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
         self.variable_length = checks.flag(variable_length, f'variable_length of {type(self).__name__}')
-        if variable_length and not np.array_equal(self.visited_sites, np.arange(self.num_sites)):
+        if self.variable_length and not np.array_equal(self.visited_sites, np.arange(self.num_sites)):
             raise ValueError(f'{type(self).__name__} with variable_length=True visits the sites from the first to the '
                              'last; it takes no order.')
         if isinstance(condition, Vectors) and self.event_shape[0] % condition.steps:
@@ -92,7 +92,7 @@ class SequenceModel(AutoregressiveModel):
         self.condition_steps = condition.steps if isinstance(condition, Vectors) else 1
         self.condition_features = condition.num_features // self.condition_steps if condition else 0
         self.embedding = ValueEmbedding(
-            self.output, width, self.num_sites if positions else None, dtype=self.dtype_policy, name='embedding')
+            self.output, width, self.num_sites if self.positions else None, dtype=self.dtype_policy, name='embedding')
         self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
 
     @property

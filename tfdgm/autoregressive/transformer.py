@@ -152,18 +152,21 @@ class CausalTransformer(SequenceModel):
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
                  window=None, variable_length=False, order='natural', seed=0, **kwargs):
         width = checks.whole(width, 'width of CausalTransformer')
-        if width % checks.whole(heads, 'heads of CausalTransformer'):
+        heads = checks.whole(heads, 'heads of CausalTransformer')
+        if width % heads:
             raise ValueError(f'width of CausalTransformer must be a multiple of heads, got {width} and {heads}.')
         # Attention sees a set: without its position, a site would not know the order of what lies before.
         super().__init__(event_shape, width=width, last_width=width, output=output, condition=condition,
                          dropout=dropout, positions=True, variable_length=variable_length, order=order, seed=seed,
                          **kwargs)
         self.width, self.heads = width, heads
-        window = self.num_sites if window is None else checks.whole(window, 'window of CausalTransformer')
+        self.blocks = checks.whole(blocks, 'blocks of CausalTransformer')
+        self.window = None if window is None else checks.whole(window, 'window of CausalTransformer')
+        window = min(self.window or self.num_sites, self.num_sites)
         self.stack = [
-            TransformerBlock(width, heads, min(window, self.num_sites), self.condition_features, dropout,
+            TransformerBlock(width, heads, window, self.condition_features, self.dropout,
                              dtype=self.dtype_policy, name=f'block_{index}')
-            for index in range(checks.whole(blocks, 'blocks of CausalTransformer'))]
+            for index in range(self.blocks)]
         self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name='norm')
         self.norm.build((None, width))
         self.built = True

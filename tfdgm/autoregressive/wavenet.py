@@ -101,10 +101,11 @@ class WaveNet(SequenceModel):
                          seed=seed, **kwargs)
         self.filters, self.skip_filters = filters, skip_filters
         self.dilations = checks.wholes(dilations, 'dilations of WaveNet')
+        self.stacks = checks.whole(stacks, 'stacks of WaveNet')
         dtype = self.dtype_policy
-        dilations = self.dilations * checks.whole(stacks, 'stacks of WaveNet')
+        dilations = self.dilations * self.stacks
         self.stack = [
-            GatedLayer(filters, skip_filters, self.condition_features, dilation, dropout,
+            GatedLayer(filters, skip_filters, self.condition_features, dilation, self.dropout,
                        is_last=index == len(dilations) - 1, dtype=dtype, name=f'layer_{index}')
             for index, dilation in enumerate(dilations)]
         self.penultimate = dense(skip_filters, skip_filters, 'penultimate', dtype)

@@ -6,9 +6,9 @@ import tensorflow_probability as tfp
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from tfdgm import checks
+from tfdgm import checks, random
 from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine, permutation
-from tfdgm.flows.layers import ActNorm, DenseNetwork, InvertibleConvolution, random_state
+from tfdgm.flows.layers import ActNorm, DenseNetwork, InvertibleConvolution
 from tfdgm.flows.model import FlowModel
 
 tfb = tfp.bijectors
@@ -38,9 +38,9 @@ class CouplingFlow(FlowModel):
         self.hidden_units = checks.wholes(hidden_units, f'hidden_units of {name}')
         self.activation = activation
         even, odd = -(-self.num_sites // 2), self.num_sites // 2
-        parts = [((even, odd), (odd, even))[index % 2] for index in range(couplings)]
+        parts = [((even, odd), (odd, even))[index % 2] for index in range(self.couplings)]
         self.networks = [
-            DenseNetwork(kept, hidden_units, changed * self.num_parameters, self.condition, activation,
+            DenseNetwork(kept, self.hidden_units, changed * self.num_parameters, self.condition, activation,
                          name=f'network_{index}')
             for index, (kept, changed) in enumerate(parts)]
 
@@ -101,7 +101,7 @@ class AffineCouplingFlow(CouplingFlow):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, couplings=couplings,
                          hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
         self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}')
-                      for index in range(couplings)]
+                      for index in range(self.couplings)]
         self.built = True
 
     def transform(self, parameters):
@@ -148,11 +148,11 @@ class NeuralSplineFlow(CouplingFlow):
         self.bound = checks.positive(bound, 'bound of NeuralSplineFlow')
         super().__init__(event_shape, dequantization=dequantization, condition=condition, couplings=couplings,
                          hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
-        random = random_state(self.seed)
+        generator = random.random_state(self.seed)
         self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}')
-                      for index in range(couplings)]
-        self.rotations = [InvertibleConvolution(self.num_sites, 1, random, dtype='float32', name=f'rotation_{index}')
-                          for index in range(couplings)]
+                      for index in range(self.couplings)]
+        self.rotations = [InvertibleConvolution(
+            self.num_sites, 1, generator, dtype='float32', name=f'rotation_{index}') for index in range(self.couplings)]
         self.built = True
 
     @property

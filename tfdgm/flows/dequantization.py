@@ -64,12 +64,15 @@ class UniformDequantization(Configured):
     logit: float | None = None
 
     def __post_init__(self):
-        if checks.whole(self.levels, 'levels of UniformDequantization', 2) > LARGEST_LEVELS:
+        self._keep(levels=checks.whole(self.levels, 'levels of UniformDequantization', 2),
+                   draws=checks.whole(self.draws, 'draws of UniformDequantization'))
+        if self.levels > LARGEST_LEVELS:
             raise ValueError(f'levels of UniformDequantization must be at most {LARGEST_LEVELS}, got {self.levels}: '
                              'the noise of more would be lost in float32. Take them as real values instead.')
-        checks.whole(self.draws, 'draws of UniformDequantization')
-        if self.logit is not None and not 0 < checks.positive(self.logit, 'logit of UniformDequantization') < 0.5:
-            raise ValueError(f'logit of UniformDequantization must lie between 0 and 0.5, got {self.logit!r}.')
+        if self.logit is not None:
+            self._keep(logit=checks.positive(self.logit, 'logit of UniformDequantization'))
+            if self.logit >= 0.5:
+                raise ValueError(f'logit of UniformDequantization must lie between 0 and 0.5, got {self.logit!r}.')
 
     def contains(self, x):
         """Whether each number is one of the levels."""
@@ -85,6 +88,13 @@ class UniformDequantization(Configured):
             return tfb.Chain([tfb.Scale(float(self.levels)), tfb.Shift(0.5)])
         return tfb.Chain([
             tfb.Scale(self.levels / (1 - 2 * self.logit)), tfb.Shift(-self.logit), BoundedSigmoid()])
+
+    def distances(self, values):
+        """Of real values, how far they lie from the middle in units of all levels; infinite beyond a logit's ends."""
+        distances = values / self.levels - 0.5
+        if self.logit is None:
+            return distances
+        return ops.where(abs(distances) * (1 - 2 * self.logit) <= 0.5 + BoundedSigmoid.rounding, distances, np.inf)
 
     def spread(self, x, draw=0):
         """Real values of whole numbers `[batch, *event_shape]`, always the same of the same event and draw."""

@@ -68,6 +68,12 @@ class DequantizedDistribution(TemperedDistribution):
     `continuous_distribution()`.
     """
 
+    def _entropy(self):
+        raise NotImplementedError(f'{type(self.model).__name__} of integers has no closed form of `entropy`, and its '
+                                  'log-probability is a bound that is no estimate of it: estimate that of '
+                                  'model.continuous_distribution(), x = dist.sample(10_000), as '
+                                  '-tf.reduce_mean(dist.log_prob(x), 0).')
+
 
 class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     """The distribution of a flow's real values: a `tfd.TransformedDistribution` whose variables are the model's.
@@ -121,12 +127,6 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         if isinstance(self._condition, tf.Variable | tfp.util.DeferredTensor):
             return self._model._bijector(self.condition)
         return super().bijector
-
-    def _without_cdf(self, value, **kwargs):
-        raise NotImplementedError('A flow has no cumulative distribution function and no quantiles, only a density: '
-                                  'estimate them from samples.')
-
-    _cdf = _log_cdf = _survival_function = _log_survival_function = _quantile = _without_cdf
 
     _default_event_space_bijector = tfd.TransformedDistribution._default_event_space_bijector
 

@@ -1,9 +1,9 @@
 """FFJORD: a flow that is the solution of a differential equation."""
 
-import collections
 import contextlib
 import functools
 import itertools
+import weakref
 
 import keras
 import tensorflow as tf
@@ -12,62 +12,105 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
+from tfdgm.flows.bijectors import OnePass
 from tfdgm.flows.layers import Network, spread
 from tfdgm.flows.model import FlowModel
 from tfdgm.layers import dense
 
 tfb = tfp.bijectors
 
-Solution = collections.namedtuple('Solution', 'states')
+class ContinuousFlow(OnePass):
+    """The bijector whose `forward` solves dz/dt = f(z, t) from time 0 to 1, and whose `inverse` goes back.
 
-
-def runge_kutta(steps):
-    """A solver that makes a fixed number of steps of the classical Runge-Kutta method, as `tfb.FFJORD` takes it."""
-    def solve(ode_fn, initial_time, initial_state, solution_times):
-        size = (solution_times[-1] - initial_time) / steps
-
-        def moved(state, slope, share):
-            return tf.nest.map_structure(lambda value, change: value + share * size * change, state, slope)
-
-        state = initial_state
-        # No loop of TensorFlow's: XLA can't find the sizes in its gradient where batches differ in size.
-        for index in range(steps):
-            time = initial_time + size * index
-            first = ode_fn(time, state)
-            second = ode_fn(time + size / 2, moved(state, first, 0.5))
-            third = ode_fn(time + size / 2, moved(state, second, 0.5))
-            fourth = ode_fn(time + size, moved(state, third, 1.))
-            slope = tf.nest.map_structure(
-                lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, first, second, third, fourth)
-            state = moved(state, slope, 1.)
-        return Solution(tf.nest.map_structure(lambda value: value[None], state))
-
-    return solve
-
-
-def along(ode_fn, directions, regularization=0.):
-    """Adds Σ_r r * (r ∂f/∂z) over directions r, `[directions, …]`, to a differential equation dz/dt = f.
-
-    Summed over the last axis too, it is the trace of the Jacobian if the directions are the unit vectors, and an
-    estimate of it if there is one of random signs. `regularization` is the weight of ‖f‖² + ‖∂f/∂z‖², by the same
-    directions, which are taken from it.
+    Args:
+        solve: solves it from the values given, along 1 or against -1 the time: `(values, direction)` -> values at the
+            other end, and the log-determinant of each number, which are to be summed.
     """
-    def augmented(time, state):
-        places = tf.broadcast_to(state[0], tf.concat([tf.shape(directions)[:1], tf.shape(state[0])], 0))
-        signs = tf.broadcast_to(directions, tf.shape(places))
+
+    def __init__(self, solve, name='continuous_flow'):
+        self._solve = solve
+        super().__init__(1, name)
+
+    def forward_and_log_det(self, z):
+        return self._solved(z, 1)
+
+    def inverse_and_log_det(self, x):
+        return self._solved(x, -1)
+
+    def _solved(self, values, direction):
+        values, log_det = self._solve(values, direction)
+        return values, tf.reduce_sum(log_det, axis=-1)
+
+
+def runge_kutta(derivative, state, steps):
+    """Solves a differential equation from time 0 to 1 by a fixed number of steps of the classical method."""
+    def moved(state, slope, share):
+        return tf.nest.map_structure(lambda value, change: value + share / steps * change, state, slope)
+
+    # No loop of TensorFlow's: XLA can't find the sizes in its gradient where batches differ in size.
+    for step in range(steps):
+        first = derivative(step / steps, state)
+        second = derivative((step + 0.5) / steps, moved(state, first, 0.5))
+        third = derivative((step + 0.5) / steps, moved(state, second, 0.5))
+        fourth = derivative((step + 1) / steps, moved(state, third, 1.))
+        slope = tf.nest.map_structure(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, first, second, third, fourth)
+        state = moved(state, slope, 1.)
+    return state
+
+
+def adaptive(derivative, state, constants, solver):
+    """Solves a differential equation from time 0 to 1 by one of TFP's solvers.
+
+    TensorFlow keeps for good what a solver's gradient needs in a graph: here that is a graph of its own, which reads
+    no weights, and a derivative that holds no model.
+    """
+    def solved(state, constants):
+        states = solver.solve(derivative, 0., state, solution_times=[1.], constants=constants).states
+        return tf.nest.map_structure(lambda values: values[0], states)
+
+    return (solved if tf.executing_eagerly() else tf.function(solved, autograph=False))(state, constants)
+
+
+def differential_equation(network, direction, size, exact=False, regularization=0.):
+    """The derivatives by time of values `[…, size]`, and of the log-determinant's share of each of them.
+
+    The second are r * (r ∂f/∂z), summed over directions r: summed over the last axis too, they are the trace of the
+    Jacobian if the directions are the unit vectors (`exact`), and an estimate of it if there is one of random signs.
+    Without either they are zero. `regularization` is the weight of ‖f‖² + ‖∂f/∂z‖², by the same directions, which are
+    taken from it.
+
+    Returns:
+        A function of the time, the state, and of what the velocity depends on: features of a condition, random signs
+        `[1, …, size]`, and values in place of the network's weights, each of which may be left out. It does not keep
+        the network in memory.
+    """
+    network = weakref.ref(network)
+
+    def velocity(time, z, features, weights):
+        time = tf.cast(time if direction == 1 else 1 - time, tf.float32)
+        inputs = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), time)
+        if features is not None:
+            inputs = tf.concat([inputs, spread(features, z, 1)], axis=-1)
+        layer = network()
+        with contextlib.nullcontext() if weights is None else keras.StatelessScope(zip(layer.variables, weights)):
+            return direction * layer(z, inputs)
+
+    def derivative(time, state, features=None, signs=None, weights=None):
+        z, log_det = state
+        if not exact and signs is None:
+            return velocity(time, z, features, weights), tf.zeros_like(log_det)
+        if exact:
+            signs = tf.reshape(tf.eye(size), (size, *[1] * (len(z.shape) - 1), size))
+        places = tf.broadcast_to(z, tf.concat([tf.shape(signs)[:1], tf.shape(z)], 0))
+        signs = tf.broadcast_to(signs, tf.shape(places))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(places)
-            velocities = ode_fn(time, places)
+            velocities = velocity(time, places, features, weights)
         slopes = tape.gradient(velocities, places, signs)
         energy = velocities[0] ** 2 + tf.reduce_sum(slopes ** 2, axis=0)
         return velocities[0], tf.reduce_sum(signs * slopes, axis=0) - regularization * energy
 
-    return augmented
-
-
-def without_trace(ode_fn, shape, dtype):
-    """The differential equation of values whose log-determinants are not asked for, as `tfb.FFJORD` takes it."""
-    return lambda time, state: (ode_fn(time, state[0]), tf.zeros_like(state[1]))
+    return derivative
 
 
 class TimeNetwork(Network):
@@ -176,7 +219,7 @@ class FFJORD(FlowModel):
             self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
             name='velocity')
         # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
-        self._trace_seeds = keras.random.SeedGenerator(self.seed + 1)
+        self._trace_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed + 1))
         self.built = True
 
     @property
@@ -185,46 +228,27 @@ class FFJORD(FlowModel):
         return max(1, min(super().piece_size, 2**24 // self.num_sites**2))
 
     def flow(self, features, training=False, log_det=True):
-        def velocity(time, z):
-            time = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), tf.cast(time, tf.float32))
-            if features is None:
-                return self.velocity(z, time)
-            return self.velocity(z, tf.concat([time, spread(features, z, 1)], axis=-1))
+        estimates = log_det and training and self.trace == 'hutchinson'
+        seed = ops.cast(self._trace_seeds.next(), 'int32') if estimates else None
+        given = {} if features is None else {'features': features}
 
-        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), tfb.FFJORD(
-            velocity, ode_solve_fn=self._solve(training),
-            trace_augmentation_fn=self._trace(training) if log_det else without_trace)])
-
-    def _solve(self, training):
-        """What solves a differential equation, as `tfb.FFJORD` takes it."""
-        if training and self.solver == 'runge_kutta':
-            return runge_kutta(self.steps)
-        solver = tfp.math.ode.DormandPrince(rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps)
-
-        def solve(*args, **kwargs):
+        def solve(values, direction):
+            # Training goes from events to latents, so the energy lowers the density.
+            derivative = differential_equation(
+                self.velocity, direction, self.num_sites, log_det and not estimates,
+                self.regularization if training else 0.)
+            constants, state = dict(given), (values, tf.zeros_like(values))
+            if estimates:
+                shape = tf.concat([[1], tf.shape(values)], 0)
+                constants['signs'] = tf.where(random.uniforms(shape, seed) < 0.5, -1., 1.)
+            if training and self.solver == 'runge_kutta':
+                return runge_kutta(functools.partial(derivative, **constants), state, self.steps)
+            constants['weights'] = [tf.convert_to_tensor(variable.value) for variable in self.velocity.variables]
             with self._explaining():
-                return solver.solve(*args, **kwargs)
+                return adaptive(derivative, state, constants, tfp.math.ode.DormandPrince(
+                    rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps))
 
-        return solve
-
-    def _trace(self, training):
-        """What adds the trace of the Jacobian to a differential equation, as `tfb.FFJORD` takes it.
-
-        TFP's own two go over directions by `tf.vectorized_map`, whose gradient XLA does not compile.
-        """
-        if training and self.trace == 'hutchinson':
-            seed = ops.cast(self._trace_seeds.next(), 'int32')
-
-            def directions(shape):
-                return tf.where(random.uniforms(tf.concat([[1], shape], 0), seed) < 0.5, -1., 1.)
-        else:
-            def directions(shape):
-                rank = shape.shape[0]
-                return tf.reshape(tf.eye(self.num_sites), (self.num_sites, *[1] * (rank - 1), self.num_sites))
-
-        # Training goes from events to latents, where TFP's velocity is -f; so the energy lowers the density.
-        regularization = self.regularization if training else 0.
-        return lambda ode_fn, shape, dtype: along(ode_fn, directions(shape), regularization)
+        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), ContinuousFlow(solve)])
 
     def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
         """`GenerativeModel.compile`; with an adaptive solver, without XLA.

@@ -2,9 +2,9 @@
 
 from keras.saving import register_keras_serializable
 
-from tfdgm import checks
+from tfdgm import checks, random
 from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine
-from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, InvertibleConvolution, random_state
+from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, InvertibleConvolution
 from tfdgm.flows.multiscale import ImageFlow
 
 
@@ -42,7 +42,8 @@ class Glow(ImageFlow):
         self.steps = checks.whole(steps, 'steps of Glow')
         self.filters = checks.whole(filters, 'filters of Glow')
         self.blocks = checks.whole(blocks, 'blocks of Glow')
-        random = random_state(self.seed)
+        scales, steps, filters, blocks = self.scales, self.steps, self.filters, self.blocks
+        generator = random.random_state(self.seed)
         self.norms, self.rotations, self.networks, self.priors = [], [], [], []
         for scale in range(scales):
             height, width, channels = self.scale_shape(scale)
@@ -51,7 +52,7 @@ class Glow(ImageFlow):
                 name = f'{scale}_{step}'
                 self.norms.append(ActNorm(channels, 3, dtype='float32', name=f'norm_{name}'))
                 self.rotations.append(InvertibleConvolution(
-                    channels, 3, random, dtype='float32', name=f'rotation_{name}'))
+                    channels, 3, generator, dtype='float32', name=f'rotation_{name}'))
                 self.networks.append(ConvolutionNetwork(
                     (height, width, kept), filters, blocks, 2 * (channels - kept), condition,
                     name=f'network_{name}'))

@@ -36,11 +36,6 @@ class Scaling(keras.layers.Layer):
         return x * ops.exp(log_scale), ops.sum(log_scale)
 
 
-def random_state(seed: int) -> np.random.RandomState:
-    """What a flow draws from when it is made; its numbers are promised never to change. NumPy's seeds have 32 bits."""
-    return np.random.RandomState(seed % 2**32)
-
-
 FEWEST_VALUES = 16
 
 
@@ -72,6 +67,10 @@ class ActNorm(keras.layers.Layer):
     def has_started(self) -> bool:
         """Whether it has seen the first events."""
         return bool(self.started.numpy())
+
+    def may_start(self) -> bool:
+        """Whether the next events are its first: not if it is frozen."""
+        return self.trainable and not self.has_started()
 
     def _start(self, x):
         # In float64: the variance of events far from order 1 is beyond float32.

@@ -73,8 +73,9 @@ class MaskedFlow(FlowModel):
             MaskedNetwork((order if index % 2 == 0 else order[::-1])[None], 2, self.hidden_units, condition=features,
                           activation=activation, output_initializer='zeros', dtype='float32',
                           name=f'network_{index}')
-            for index in range(blocks)]
-        self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}') for index in range(blocks)]
+            for index in range(self.blocks)]
+        self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}')
+                      for index in range(self.blocks)]
         self.built = True
 
     def block(self, network, features) -> tfb.Bijector:

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm import checks, inputs, random
+from tfdgm import checks, extremes, inputs, random
 from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijectors import Invertible, forgetting
 from tfdgm.flows.dequantization import UniformDequantization
@@ -37,12 +37,13 @@ class FlowModel(GenerativeModel):
         event_shape: shape of one event, of at least two numbers.
         dequantization: None for real values; for whole numbers, a `tfdgm.flows.UniformDequantization`.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
-        seed: of the draws of dequantisation, and of what a system draws when it is made.
+        seed: of the draws of dequantisation, and of what a system draws when it is made: an integer from 0; None draws
+            one.
         **kwargs: `name`, `dtype` and `trainable`. Flows compute in float32 whatever the `dtype`: rounded more, an
             event could not be found from its latents again.
 
     Raises:
-        ValueError: if an event has one number only.
+        ValueError: if an event has one number only, or `seed` is not an integer from 0.
     """
 
     def __init__(self, event_shape, *, dequantization=None, condition=None, seed=0, **kwargs):
@@ -52,8 +53,8 @@ class FlowModel(GenerativeModel):
                              f'event_shape {self.event_shape}.')
         self.dequantization = checks.instance(dequantization, UniformDequantization | None, 'dequantization',
                                               'tfdgm.flows.UniformDequantization(256)')
-        self.seed = checks.whole(seed, 'seed', 0)
-        self._noise_seeds = keras.random.SeedGenerator(self.seed)
+        self.seed = checks.seed(seed)
+        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         if self.dequantization is None:
             self.standardization = Standardization(self.event_shape, dtype='float32', name='standardization')
 
@@ -125,13 +126,18 @@ class FlowModel(GenerativeModel):
     @forgetting()
     def density(self, values, condition, training=False):
         """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats; NaN of values that are not finite."""
-        finite = ops.isfinite(values)
-        values = ops.where(finite, values, 0.)
-        bijector = self._bijector(condition, training)
-        latents = bijector.inverse(values)
-        density = ops.sum(self.base().log_prob(latents), axis=-1) + bijector.inverse_log_det_jacobian(
-            values, event_ndims=len(self.event_shape))
-        return ops.where(ops.all(ops.reshape(finite, (-1, self.num_sites)), axis=1), density, np.nan)
+        if self.dequantization is None:
+            middle, (distances, _) = self.standardization.mean, self.standardization(values)
+        else:
+            middle, distances = self.dequantization.levels / 2, self.dequantization.distances(values)
+
+        def evaluate(near):
+            bijector, inside = self._bijector(condition, training), ops.where(near, values, middle)
+            latents = bijector.inverse(inside)
+            return ops.sum(self.base().log_prob(latents), axis=-1) + bijector.inverse_log_det_jacobian(
+                inside, event_ndims=len(self.event_shape))
+
+        return extremes.log_density(evaluate, values, distances, self.is_valid(condition))
 
     def log_prob(self, x, condition=None, training=False):
         x = ops.cast(x, 'float32')
@@ -257,7 +263,7 @@ class FlowModel(GenerativeModel):
 
     def prepare(self, x, y):
         """Lets the layers that start from data see the first events, once; `fit` and `train_on_batch` call it."""
-        waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and not layer.has_started()]
+        waiting = [layer for layer in self._flatten_layers() if isinstance(layer, ActNorm) and layer.may_start()]
         if not waiting:
             return x
         events, y, x = first_events(self, x, y)

@@ -35,7 +35,7 @@ class ImageFlow(FlowModel):
                              f'such as (28, 28, 1), got {self.event_shape}.')
         factor = 2 ** self.scales
         if any(side % factor for side in self.event_shape[:2]):
-            raise ValueError(f'With scales={scales}, the sides of the images must be multiples of {factor}; got '
+            raise ValueError(f'With scales={self.scales}, the sides of the images must be multiples of {factor}; got '
                              f'event_shape {self.event_shape}. Use fewer scales, or pad the images.')
 
     def scale_shape(self, scale: int) -> tuple:

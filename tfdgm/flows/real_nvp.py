@@ -50,6 +50,7 @@ class RealNVP(ImageFlow):
         self.couplings = checks.whole(couplings, 'couplings of RealNVP')
         self.filters = checks.whole(filters, 'filters of RealNVP')
         self.blocks = checks.whole(blocks, 'blocks of RealNVP')
+        scales, couplings, filters, blocks = self.scales, self.couplings, self.filters, self.blocks
         self.norms, self.networks = [], []
         for scale in range(scales):
             height, width, channels = self.scale_shape(scale)

@@ -1,0 +1,42 @@
+"""Real events so far out that float32 has no density of them: their log-density is -inf, and no other event notices."""
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+LARGEST = float(np.finfo('float32').max)
+# In units of standardised values. Beyond the first, squares of what a network makes of a value may overflow, so none is
+# evaluated. Short of the second they don't: what is not finite there is an error, such as a weight that is NaN.
+FARTHEST, ORDINARY = 1e10, 1e3
+
+
+def in_float32(x):
+    """Casts real numbers, an array or a tensor; a finite one that is too large becomes the largest of its sign."""
+    x = tf.convert_to_tensor(x)
+    if x.dtype == tf.float64:
+        x = tf.where(tf.math.is_finite(x), tf.clip_by_value(x, -LARGEST, LARGEST), x)
+    return tf.cast(x, tf.float32)
+
+
+def log_density(evaluate, values, distances, valid=True, padding=False):
+    """Log-densities of events, `[batch]`: numbers or -inf where all values are finite, and NaN elsewhere.
+
+    A value that is too far is not evaluated: where it overflows, a gradient of zero becomes zero times infinity, which
+    is NaN, and with it the gradients of the other events.
+
+    Args:
+        evaluate: gives the log-densities `[batch]` of events that have other values where a mask is False.
+        values: of the events, `[batch, …]`.
+        distances: of the values from the middle of the data, in units of order 1.
+        valid: whether what each event depends on besides is valid, `[batch]`.
+        padding: which values only fill events up.
+    """
+    def any_of(flags):
+        return ops.any(ops.reshape(flags, (ops.shape(flags)[0], -1)), axis=1)
+
+    finite = ops.isfinite(values) | padding
+    near = (finite & (abs(distances) <= FARTHEST)) | padding
+    log_probs = evaluate(near)
+    far = ops.isfinite(log_probs) & any_of(finite & ~near)
+    overflown = ~ops.isfinite(log_probs) & any_of(near & (abs(distances) > ORDINARY)) & valid
+    return ops.where(any_of(~finite), np.nan, ops.where(far | overflown, -np.inf, log_probs))
