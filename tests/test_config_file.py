@@ -70,7 +70,7 @@ NUMBER, NULL = {'an integer', 'a number'}, {'null'}
     (('record', 'hardware'), TEXT), (('record', 'columns'), LIST | NULL),
     (('results', 'test'), set()), (('results', 'test', 'examples'), INTEGER),
     *((('results', 'test', key), NUMBER) for key in ('nll', 'standard_error', 'bits_per_dim')),
-], ids=str)
+], ids=lambda value: '.'.join(sorted(value) if isinstance(value, set) else value))
 def test_each_value_has_its_type(file, place, accepted):
     for name, value in OF_TYPES.items():
         config = changed(place, value)

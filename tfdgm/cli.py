@@ -78,11 +78,11 @@ def sample(
     folder = folder_of(name)
     config = config_file.read_config(folder)
     start_tensorflow()
-    from tfdgm import drawing, files, pretrained
+    from tfdgm import files, pretrained
 
     model = pretrained.load(folder)
     files.check_kind(output, model, config['dataset'])
-    drawing.check_memory(number, model, output)
+    files.check_memory(number, model, output)
     with terminal.status(f'Sampling {number} events'):
         dist = model.distribution(label_of(label, model.condition))
         options = {name: value for name, value in (('length', length), ('temperature', temperature))
@@ -90,7 +90,7 @@ def sample(
         for option in options:
             if option not in inspect.signature(dist.sample).parameters:
                 raise ValueError(f'{type(model).__name__} takes no --{option}.')
-        files.write(output, drawing.draw(dist, number, seed, **options), config)
+        files.write(output, dist.sample(number, seed=seed, **options).numpy(), config)
     terminal.say(f'{number} samples in {output}')
 
 

@@ -5,10 +5,15 @@ import io
 import pathlib
 
 import numpy as np
+import psutil
 
 from tfdgm import atomic, data, pictures, sound, tables
 
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
+
+# About how many bytes each number of an event takes until it is in a file of a kind, and each pixel of a picture.
+BYTES = {'.npy': 12, '.csv': 64, '.wav': 64}
+PIXEL_BYTES = 110
 
 
 def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
@@ -51,6 +56,27 @@ def check_kind(path: pathlib.Path, model, dataset: dict):
     if (suffix == '.png' and not images) or (suffix == '.csv' and len(model.event_shape) != 1):
         raise ValueError(f'{path} is for {"images" if suffix == ".png" else "rows of a table"}, and the events of this '
                          f'model have the shape {model.event_shape}; a .npy file takes any.')
+
+
+def check_memory(number: int, model, path: pathlib.Path):
+    """Raises, before any work is done, if so many events of a model need more memory than there is.
+
+    Raises:
+        ValueError: with a number that fits.
+    """
+    suffix = path.suffix.lower()
+    if suffix == '.png':
+        height, width, _ = model.event_shape
+        each = PIXEL_BYTES * height * width * pictures.default_zoom(height, width)**2
+    else:
+        each = BYTES[suffix] * model.num_sites
+    free = psutil.virtual_memory().available
+    if number * each > free:
+        fitting = free // (2 * each)
+        fitting -= fitting % 10**(len(str(fitting)) - 1)
+        raise ValueError(f'{number:,} samples of shape {model.event_shape} in {path} need about '
+                         f'{number * each / 2**30:,.1f} GiB of memory, and {free / 2**30:.1f} GiB are free. Draw fewer '
+                         f'at once, such as -n {max(1, fitting)}, with another --seed each time.')
 
 
 def write(path: pathlib.Path, events: np.ndarray, config: dict):
