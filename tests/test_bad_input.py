@@ -282,6 +282,21 @@ def test_the_likelihood_of_an_event_outside_the_support_is_no_number(output, val
         np.testing.assert_array_equal(np.isnan(log_prob), [False, True])
 
 
+@pytest.mark.parametrize('value', [0.999999999, 1 + 1e-12, 1e-60])
+def test_what_float32_would_round_to_an_integer_is_none(value):
+    for output in Bernoulli(), Categorical(3):
+        model = tfdgm.Independent(1, output=output)
+        x = np.array([[value], [1.]])
+        dist = model.distribution()
+        for log_prob in (dist.log_prob(x), dist.log_prob(x.tolist()), dist.log_prob(tf.constant(x)),
+                         tf.function(dist.log_prob)(tf.constant(x)), model(tf.constant(x)), dist.prob(x)):
+            np.testing.assert_array_equal(np.isnan(log_prob), [True, False])
+        with pytest.raises(ValueError, match='outside the support'):
+            model.predict(x, verbose=0)
+        with pytest.raises(tf.errors.InvalidArgumentError, match='needs every value to be'):
+            model.distribution(validate_args=True).log_prob(x)
+
+
 @pytest.mark.parametrize('condition, valid, invalid', [
     (Label(3), 2, 3), (Label(3), 2., 0.5),
     (Labels((3, 2)), [2, 1], [1, 2]), (Vector(1), [1.], [np.inf]),

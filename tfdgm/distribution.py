@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from keras import tree
 from tensorflow.python.eager import record
 
 from tfdgm import checks, pieces
@@ -114,7 +115,7 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
         checks.real(x)
-        x = in_float32(x)
+        x = in_float32(x, self._takes_integers)
         condition = self.condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
@@ -190,15 +191,31 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         Raises:
             ValueError: if the events are of another shape, or of a type that is not that of real numbers.
         """
-        return super().log_prob(real_events(value), name, **kwargs)
+        return super().log_prob(self._real_events(value), name, **kwargs)
 
     def prob(self, value, name='prob', **kwargs):
         """The exponential of `log_prob`."""
-        return super().prob(real_events(value), name, **kwargs)
+        return super().prob(self._real_events(value), name, **kwargs)
 
     def unnormalized_log_prob(self, value, name='unnormalized_log_prob', **kwargs):
         """The same as `log_prob`."""
-        return super().unnormalized_log_prob(real_events(value), name, **kwargs)
+        return super().unnormalized_log_prob(self._real_events(value), name, **kwargs)
+
+    @property
+    def _takes_integers(self) -> bool:
+        return self._model.is_discrete
+
+    def _real_events(self, values):
+        """Events of real numbers, as float32 where they are not tensors: TFP would round them, and make infinite ones.
+
+        Raises:
+            ValueError: if they are not of a type of real numbers.
+        """
+        checks.real(values)
+        if tf.is_tensor(values):
+            return values
+        tensors = any(map(tf.is_tensor, tree.flatten(values)))
+        return in_float32(values if tensors else np.asarray(values), self._takes_integers)
 
     def _contains(self, x):
         """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""
@@ -212,22 +229,12 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)
-        x = tf.reshape(tf.cast(x, tf.float32), (-1, *self._model.event_shape))
+        x = tf.reshape(in_float32(x, self._takes_integers), (-1, *self._model.event_shape))
         contained = tf.reshape(self._contains(x), [-1])
         x = tf.reshape(x, [-1])
         example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
         message = f'log_prob of {type(self._model).__name__} needs every value to be {self._support()}; one is'
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]
-
-
-def real_events(values):
-    """Events of real numbers, as float32 where they are not tensors: TFP would make large ones infinite.
-
-    Raises:
-        ValueError: if they are not of a type of real numbers.
-    """
-    checks.real(values)
-    return values if tf.is_tensor(values) else in_float32(values)
 
 
 def condition_tensor(condition, values):

@@ -10,12 +10,17 @@ LARGEST = float(np.finfo('float32').max)
 FARTHEST, ORDINARY = 1e10, 1e3
 
 
-def in_float32(x):
-    """Casts real numbers, an array or a tensor; a finite one that is too large becomes the largest of its sign."""
+def in_float32(x, integers: bool = False):
+    """Casts numbers, an array or a tensor, to float32.
+
+    A finite one that is too large becomes the largest of its sign. Where integers are expected, NaN takes the place of
+    what float32 would have to round: 0.999999999 is no 1.
+    """
     x = tf.convert_to_tensor(x)
-    if x.dtype == tf.float64:
-        x = tf.where(tf.math.is_finite(x), tf.clip_by_value(x, -LARGEST, LARGEST), x)
-    return tf.cast(x, tf.float32)
+    if x.dtype != tf.float64:
+        return tf.cast(x, tf.float32)
+    rounded = tf.cast(tf.where(tf.math.is_finite(x), tf.clip_by_value(x, -LARGEST, LARGEST), x), tf.float32)
+    return tf.where(tf.cast(rounded, tf.float64) == x, rounded, np.nan) if integers else rounded
 
 
 def log_density(evaluate, values, distances, valid=True, padding=False):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, inputs
+from tfdgm import checks, extremes, inputs
 from tfdgm.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
 
 
@@ -90,7 +90,7 @@ class MaximumLikelihood(keras.Model):
         x, weight = inputs.unpacked(x)
         sample_weight = sample_weight if weight is None else weight
         checks.condition_given(self.condition, y)
-        x = ops.cast(x, 'float32')
+        x = extremes.in_float32(x, self.is_discrete)
         return (x if y is None else (x, y)), sample_weight, x, y
 
     def train_step(self, data):

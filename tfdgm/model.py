@@ -175,7 +175,8 @@ class GenerativeModel(MaximumLikelihood):
         if condition is not None:
             checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
         x = ops.convert_to_tensor(x)
-        x = x if self.is_discrete else extremes.in_float32(x)
+        if x.dtype == tf.float64 or not self.is_discrete:
+            x = extremes.in_float32(x, self.is_discrete)
         if training:
             return ops.cast(self.log_prob(x, condition, training), 'float32')
         return never_empty(

@@ -111,6 +111,10 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
     def _sampler(self):
         return self._model.sample_real
 
+    @property
+    def _takes_integers(self):
+        return False
+
     def _contains(self, x):
         return abs(x) < np.inf
 
