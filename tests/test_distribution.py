@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import test_util
@@ -197,3 +198,37 @@ def test_a_distribution_follows_a_condition_that_is_a_variable(system):
     assert any(one is deferred.trainable_variables[0] for one in dist.trainable_variables)
     with pytest.raises(ValueError, match='Expected a condition of vectors'):
         model.distribution(tf.Variable(values * np.inf))
+
+
+@pytest.mark.parametrize('dist', [
+    lambda: tfdgm.Independent(2).distribution(), lambda: tfdgm.NICE(2, hidden_units=(2,)).distribution(),
+    lambda: tfdgm.NICE(2, hidden_units=(2,), dequantization=tfdgm.flows.UniformDequantization(4)).distribution()])
+@pytest.mark.parametrize('name, arguments', [
+    *((name, ()) for name in ('entropy', 'mean', 'variance', 'stddev', 'covariance', 'mode')),
+    *((name, ([0.5, 0.5],)) for name in (
+        'cdf', 'log_cdf', 'survival_function', 'log_survival_function', 'quantile'))])
+def test_what_has_no_closed_form_is_estimated_from_samples(dist, name, arguments):
+    with pytest.raises(NotImplementedError, match=r'has no closed form of `\w+`.* x = dist\.sample\(10_000\)'):
+        getattr(dist(), name)(*arguments)
+
+
+def test_divergences_have_no_closed_form_and_an_estimate():
+    flow, other = (tfdgm.NICE(2, hidden_units=(2,)).distribution() for _ in range(2))
+    grid = tfdgm.NICE(2, hidden_units=(2,), dequantization=tfdgm.flows.UniformDequantization(4)).distribution()
+    chain, normal = tfdgm.Independent(2).distribution(), tfd.MultivariateNormalDiag([0., 0.])
+    pairs = [(a, b) for a in (flow, grid, chain) for b in (flow, other, grid, chain, normal)]
+    for a, b in [*pairs, *((normal, b) for b in (flow, grid, chain))]:
+        for divergence in (tfd.kl_divergence, lambda a, b: a.kl_divergence(b)):
+            with pytest.raises(NotImplementedError, match=r'KL divergence of \w+ from \w+ has no closed form'):
+                divergence(a, b)
+    for a, b in pairs:
+        with pytest.raises(NotImplementedError, match='no closed form of `cross_entropy`: estimate it from samples'):
+            a.cross_entropy(b)
+    # The estimate that the message names.
+    flow.model.scaling.log_scale.assign([0.5, 0.])
+    x = flow.sample(10_000, seed=0)
+    estimate = tf.reduce_mean(flow.log_prob(x) - other.log_prob(x), 0)
+    u = (np.arange(200_000) + 0.5) / 200_000
+    z = np.log(u / (1 - u))  # One logistic number; the other has the same distribution in both.
+    log_density = [scipy.stats.logistic.logpdf(z * np.exp(-0.5) * scale) + np.log(scale) for scale in (np.exp(0.5), 1.)]
+    assert estimate == pytest.approx(np.mean(log_density[0] - log_density[1]), abs=0.02)

@@ -115,3 +115,10 @@ def test_float64_by_default_is_refused_with_advice(system):
             make(system)
     finally:
         keras.config.set_floatx('float32')
+
+
+@pytest.mark.parametrize('name', ['model.h5', 'model.hdf5', 'model', 'model.weights.h5', 'model.keras.zip'])
+def test_a_model_is_saved_to_a_keras_file_only(name, tmp_path):
+    with pytest.raises(ValueError, match=r"to a file that ends in \.keras, such as 'mine\.keras'; got .*save_weights"):
+        tfdgm.Independent(2).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -5,19 +5,25 @@ emptied: the graph, the weights that it reads and often the model itself would s
 alone keeps it, and the table has one entry for all, which finds it there.
 """
 
+import numpy as np
 import tensorflow as tf
 
 NAME = 'TfdgmGradient'
 
 
 @tf.RegisterGradient(NAME)
+@tf.autograph.experimental.do_not_convert
 def _registered_gradient(operation, *gradients):
-    kept = operation.graph.get_collection(operation.name)
-    if not kept:
-        raise LookupError('This graph was saved and loaded, and has lost the gradient of what it computes: take '
-                          'gradients of the model itself.')
+    if operation is None:
+        # A graph is being saved, and there is no place for the gradient in a file: that of a graph that was loaded is
+        # an error, or, under XLA, which leaves out assertions, NaN.
+        message = 'A graph that was saved and loaded has no gradient of this model: take it of the model itself.'
+        lost = tf.debugging.Assert(False, [message])
+        with tf.control_dependencies([lost]):
+            return None, *(gradient * np.nan for gradient in gradients[1:])
+    gradient, = operation.graph.get_collection(operation.name)
     # The operation passes on the result, and behind it the arguments, whose gradients are asked for.
-    return None, *kept[0](gradients[0])
+    return None, *gradient(gradients[0])
 
 
 def with_gradient(function):

@@ -192,17 +192,24 @@ def test_logistic_mixture_is_the_formula_of_its_paper():
     np.testing.assert_allclose(given, wanted, rtol=2e-3)
 
 
-def test_logistic_mixture_has_finite_derivatives_whatever_the_network_says():
-    levels = tf.range(256.)
-    for location in (0., -10., 1e4):
-        for log_scale in (-50., -7., 0., 7., 50.):
-            parameters = tf.tile([[0., location, log_scale]], [256, 1])
+@pytest.mark.parametrize('levels', [2, 3, 17, 256, 257, 4096, 65536])
+def test_logistic_mixture_has_finite_derivatives_whatever_the_network_says(levels):
+    output, every_level = MixtureOfLogistics(levels, 1), tf.range(levels, dtype=tf.float32)
+    for location in (0., 0.37, -1., -10., 1e4):
+        for log_scale in (-50., -12., -7., 0., 7., 50.):
+            parameters = tf.tile([[0., location, log_scale]], [levels, 1])
             with tf.GradientTape() as tape:
                 tape.watch(parameters)
-                log_prob = MixtureOfLogistics(256, 1).distribution(parameters).log_prob(levels)
+                log_prob = output.distribution(parameters).log_prob(every_level)
             assert np.all(np.isfinite(log_prob))
             assert np.all(np.isfinite(tape.gradient(log_prob, parameters)))
-            assert scipy.special.logsumexp(log_prob) == pytest.approx(0, abs=1e-3)
+            assert scipy.special.logsumexp(np.float64(log_prob)) == pytest.approx(0, abs=1e-3)
+    # One level can have nearly all the probability, and any two beside each other nearly the same.
+    middle = levels // 2
+    location = 2 * middle / (levels - 1) - 1
+    assert output.distribution([0., location, -50.]).prob(middle) > 0.95
+    flat = output.distribution([0., 0., 50.]).log_prob(every_level[1:-1])
+    assert not len(flat) or np.ptp(flat) < 1e-3
 
 
 def test_pixels_of_pixel_cnn_pp_have_the_joint_density_of_its_paper():

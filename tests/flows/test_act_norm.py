@@ -88,3 +88,24 @@ def test_act_norm_takes_nothing_from_a_generator(rng):
         make('affine', 3, random_weights=False).fit(tf.data.Dataset.from_tensors(np.full([4, 3], np.nan)))
     with pytest.raises(ValueError, match='at least one batch of events'):
         make('affine', 3, random_weights=False).prepare(iter([]), None)
+
+
+def test_what_is_frozen_does_not_change(rng):
+    x = rng.normal(5, 3, size=(32, 3)).astype('float32')
+    for freeze in (lambda model: model, lambda model: model.norms[0]):
+        model = make('affine', 3, random_weights=False)
+        frozen = freeze(model)
+        frozen.trainable = False
+        model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+        before = [(variable, variable.numpy()) for variable in frozen.variables if 'seed' not in variable.path]
+        model.fit(x, verbose=0)
+        model.train_on_batch(x)
+        for variable, value in before:
+            np.testing.assert_array_equal(variable, value)
+        assert [norm.has_started() for norm in model.norms] == [False] * len(model.norms) if frozen is model else (
+            not model.norms[0].has_started() and all(norm.has_started() for norm in model.norms[1:]))
+    # Thawed, it starts.
+    model.norms[0].trainable = True
+    model.compile(keras.optimizers.SGD(0.), jit_compile=False)
+    model.fit(x, verbose=0)
+    assert model.norms[0].has_started()

@@ -100,7 +100,8 @@ class FlowModel(GenerativeModel):
     def bijector(self, condition=None) -> tfb.Bijector:
         """The bijector from latents `[…, num_sites]` to real events `[…, *event_shape]`: `forward` decodes.
 
-        It is free to make and owns no variables. Make it anew after training: TFP keeps results by their arguments.
+        It is free to make and owns no variables. Make it anew after training: TFP keeps results by their arguments;
+        those of a `tf.function` of your own it keeps for good, and with them the model.
 
         Args:
             condition: for a conditional model, values of the condition whose batch shape broadcasts to the events'.
