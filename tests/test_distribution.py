@@ -231,4 +231,4 @@ def test_divergences_have_no_closed_form_and_an_estimate():
     u = (np.arange(200_000) + 0.5) / 200_000
     z = np.log(u / (1 - u))  # One logistic number; the other has the same distribution in both.
     log_density = [scipy.stats.logistic.logpdf(z * np.exp(-0.5) * scale) + np.log(scale) for scale in (np.exp(0.5), 1.)]
-    assert estimate == pytest.approx(np.mean(log_density[0] - log_density[1]), abs=0.02)
+    assert float(estimate) == pytest.approx(np.mean(log_density[0] - log_density[1]), abs=0.02)
