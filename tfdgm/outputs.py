@@ -14,6 +14,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.configuration import Configured
+from tfdgm.logistic import DiscretizedLogistic
 
 tfd = tfp.distributions
 
@@ -225,25 +226,6 @@ class MixtureOfGaussians(Output):
 
     def contains(self, x):
         return abs(x) < np.inf
-
-
-class DiscretizedLogistic(tfd.QuantizedDistribution):
-    """A `tfd.QuantizedDistribution` of a logistic one, shifted by -0.5, with an exact log-probability.
-
-        log(σ(b) - σ(a)) = log σ(b) + log σ(-a) + log(1 - exp(a - b))
-
-    TFP's is a difference of two distribution functions, of which float32 leaves nothing where they are nearly equal:
-    of a large scale, or far from the location.
-    """
-
-    def _log_prob(self, y):
-        logistic = self.distribution.distribution
-        above, below = (y + 0.5 - logistic.loc) / logistic.scale, (y - 0.5 - logistic.loc) / logistic.scale
-        # The first level takes all below it, the last all above.
-        log_prob = tf.where(y <= self.low, 0., tf.math.log_sigmoid(-below)) + tf.where(
-            y >= self.high, 0., tf.math.log_sigmoid(above)) + tf.where(
-                (y <= self.low) | (y >= self.high), 0., tf.math.log(-tf.math.expm1(-1 / logistic.scale)))
-        return tf.where((y >= self.low) & (y <= self.high) & (y % 1 == 0), log_prob, -np.inf)
 
 
 @register_keras_serializable('tfdgm')
