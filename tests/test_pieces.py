@@ -91,7 +91,7 @@ def test_events_are_scored_alike_in_pieces_and_at_once(system, eight_at_once):
     np.testing.assert_allclose(dist.log_prob(x), at_once, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize('sites, size', [(1, 1024), (64, 1024), (784, 512), (3072, 128), (16_000, 64)])
+@pytest.mark.parametrize('sites, size', [(1, 2048), (64, 2048), (784, 512), (3072, 128), (16_000, 64)])
 def test_pieces_are_smaller_where_events_are_larger(sites, size):
     assert pieces.size_of(sites) == size
 
