@@ -133,7 +133,7 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         """Log-probabilities of events `[n, *event_shape]`; in pieces, where neither a graph nor a tape wants all."""
         if not tf.executing_eagerly():
             return self._log_density(x, condition)
-        size = x.shape[0] if record.could_possibly_record() else self._model.piece_size
+        size = x.shape[0] if record.could_possibly_record() else self._model.scoring_batch
         # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
         return pieces.score(lambda *piece: self._model.run(self._log_density, *piece, jit_compile=False),
                             x, condition, size)
@@ -166,7 +166,7 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         """Samples `[count, *event_shape]`; no gradient passes through them."""
         # A tape would ask an XLA function for all the values of its loops, which it can't give.
         with record.stop_recording():
-            samples = pieces.draw(self._draw_piece, count, self._model.piece_size, condition, seed, given,
+            samples = pieces.draw(self._draw_piece, count, self._model.sampling_batch, condition, seed, given,
                                   exact=not tf.executing_eagerly())
         return tf.stop_gradient(samples)
 

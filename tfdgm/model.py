@@ -70,9 +70,14 @@ class GenerativeModel(MaximumLikelihood):
         return int(np.prod(self.event_shape))
 
     @property
-    def piece_size(self) -> int:
-        """How many events are drawn, or scored by a distribution, at once: see `tfdgm.pieces`."""
+    def sampling_batch(self) -> int:
+        """How many events are drawn at once, a power of two: see `tfdgm.pieces`."""
         return pieces.size_of(self.num_sites)
+
+    @property
+    def scoring_batch(self) -> int:
+        """How many events a distribution scores at once, outside graphs and tapes."""
+        return self.sampling_batch
 
     def padding(self, x):
         """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""

@@ -7,8 +7,8 @@ from tfdgm import random
 
 
 def size_of(num_sites: int) -> int:
-    """How many events of so many sites go through a model at once: a power of two, from 64 to 2,048."""
-    return 2 ** min(max((2**19 // num_sites).bit_length() - 1, 6), 11)
+    """How many events of so many sites go through a model at once: a power of two, from 64 to 16,384."""
+    return 2 ** min(max((2**19 // num_sites).bit_length() - 1, 6), 14)
 
 
 def draw(sample, count, size: int, condition, seed, given=(), exact: bool = False, dtypes=tf.float32):

@@ -8,7 +8,8 @@ from tests.autoregressive.systems import DEEP_SYSTEMS
 
 HERE = pathlib.Path(__file__).parent
 # What shared machinery gives to all systems alike, and takes long to compile: one of images and one of sequences do.
-SHARED = {'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
+SHARED = {'test_a_seed_means_the_same_samples_with_xla_and_without',
+          'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
           'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape'}
 REPRESENTATIVE = 'made', 'pixel_cnn', 'wavenet'
 

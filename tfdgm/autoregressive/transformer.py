@@ -172,6 +172,12 @@ class CausalTransformer(SequenceModel):
         self.built = True
 
     @property
+    def scoring_batch(self):
+        # Attention makes a number of each pair of sites that see each other, for each head.
+        pairs = self.num_sites * self.heads * self.stack[0].window
+        return max(1, min(super().scoring_batch, 2**26 // pairs))
+
+    @property
     def receptive_field(self) -> int:
         """How many values before a site its parameters depend on, at most."""
         return min(self.num_sites - 1, 1 + sum(block.window - 1 for block in self.stack))

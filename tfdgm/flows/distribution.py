@@ -48,7 +48,7 @@ class TemperedDistribution(ModelDistribution):
         return self._model.sample
 
     def _draw(self, count, condition, seed, given):
-        return pieces.draw(self._draw_piece, count, self._model.piece_size, condition, seed, given,
+        return pieces.draw(self._draw_piece, count, self._model.sampling_batch, condition, seed, given,
                            exact=not tf.executing_eagerly())
 
     def _draw_piece(self, size, *args):
@@ -142,6 +142,6 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         condition = self._repeated_condition(tf.reduce_prod(sample_shape))
         outer = tf.concat([sample_shape, self._batch_shape_tensor()], 0)
         x, log_prob = pieces.draw(
-            self._model.sample_and_log_prob, tf.reduce_prod(outer), self._model.piece_size, condition,
+            self._model.sample_and_log_prob, tf.reduce_prod(outer), self._model.sampling_batch, condition,
             stateless_seed(seed), exact=True, dtypes=(tf.float32, tf.float32))
         return tf.reshape(x, tf.concat([outer, self._model.event_shape], 0)), tf.reshape(log_prob, outer)

@@ -128,9 +128,9 @@ class FFJORD(FlowModel):
         self.built = True
 
     @property
-    def piece_size(self):
+    def scoring_batch(self):
         # The exact trace sees an event once for each of its numbers.
-        return max(1, min(super().piece_size, 2**24 // self.num_sites**2))
+        return max(1, min(super().scoring_batch, 2**24 // self.num_sites**2))
 
     def flow(self, features, training=False, log_det=True):
         estimates = log_det and training and self.trace == 'hutchinson'
