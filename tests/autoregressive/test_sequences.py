@@ -107,8 +107,8 @@ def test_samples_of_long_sequences_are_those_that_the_parallel_form_draws(system
         model = make(system, length, output=Categorical(5))
     seed = tf.constant([0, 7])
     samples = model.run(model.sample, 2, None, seed)
-    uniforms = tfdgm.random.uniforms((length, 2, 1), tfdgm.random.split(seed, 2)[1])
-    drawn = model.output.quantile(model.parameters(samples), tf.transpose(uniforms, (1, 0, 2)))
+    uniforms = tfdgm.random.uniforms((2, length, 1), tfdgm.random.split(seed, 2)[1])
+    drawn = model.output.quantile(model.parameters(samples), uniforms)
     # A uniform number within rounding of a level's boundary may fall on either side.
     assert np.mean(drawn == samples) > 0.999
     assert len(np.unique(samples)) == 5
