@@ -46,7 +46,7 @@ def check(model, jit_compile=None):
             assert unknown(condition, number).shape == shape
 
 
-@systems.every_system('nade', 'pixel_cnn', 'recurrent')
+@systems.every_system('pixel_cnn', 'recurrent')
 @pytest.mark.parametrize('condition', [Label(3), pytest.param(None, marks=pytest.mark.slow)])
 def test_no_events_have_no_scores_and_no_samples(system, condition):
     model = systems.make(system, condition=condition)
@@ -55,7 +55,8 @@ def test_no_events_have_no_scores_and_no_samples(system, condition):
 
 
 @pytest.mark.xla
-@systems.every_system('recurrent')
+@pytest.mark.slow
+@systems.every_system()
 def test_no_events_under_xla(system):
     if system != 'ffjord':  # Its adaptive solver takes no XLA.
         check(systems.make(system, condition=Label(3)), jit_compile=True)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfdgm
 from tests.flows.systems import make
+from tfdgm.conditions import Vector
 from tfdgm.flows import UniformDequantization
 
 
@@ -55,6 +56,22 @@ def test_hutchinsons_estimate_is_unbiased_also_of_dequantised_events():
         log_probs[model.trace] = model(x, training=True).numpy()
     errors = log_probs['hutchinson'] - log_probs['exact']
     assert 0 < abs(errors.mean()) < 3 * errors.std() / len(x) ** 0.5
+
+
+@pytest.mark.slow
+def test_gradients_reach_the_condition_through_the_adaptive_solver():
+    model, x = make('ffjord', 2, condition=Vector(2)), np.float32([[0.3, -0.4]])
+
+    def log_prob(values):
+        return tf.reduce_sum(model.distribution(values).log_prob(x))
+
+    values = tf.constant([[0.5, -1.]])
+    for function in (log_prob, tf.function(log_prob)):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            value = function(values)
+        numerical = [(log_prob(values + step) - log_prob(values - step)) / 0.02 for step in 0.01 * np.eye(2, dtype='f')]
+        np.testing.assert_allclose(tape.gradient(value, values)[0], numerical, rtol=0.02, atol=1e-3)
 
 
 @pytest.mark.slow
