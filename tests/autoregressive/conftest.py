@@ -4,25 +4,27 @@ import pathlib
 
 import pytest
 
-from tests.autoregressive.systems import DEEP_SYSTEMS
-
 HERE = pathlib.Path(__file__).parent
-# What shared machinery gives to all systems alike, and takes long to compile: one of images and one of sequences do.
+# What shared machinery gives to all systems alike, and takes long: one of images and one of sequences do.
 SHARED = {'test_a_seed_means_the_same_samples_with_xla_and_without',
           'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
-          'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape'}
+          'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape',
+          'test_shapes_are_those_that_tfp_documents'}
 REPRESENTATIVE = 'made', 'pixel_cnn', 'wavenet'
+# It goes through all cases of every output, condition and order.
+THOROUGH = 'made'
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Networks take long to compile: of each test, the first case of each is default, and the others are slow."""
+    """Of each test, the first case of each system is in the default suite, and the others are slow."""
     seen = set()
     for item in items:
         system = getattr(item, 'callspec', None) and item.callspec.params.get('system')
-        shared = item.path.parent == HERE and item.originalname in SHARED
-        if system in DEEP_SYSTEMS or (system and shared):
-            test = item.path, item.originalname, system
-            if test in seen or (shared and system not in REPRESENTATIVE):
-                item.add_marker(pytest.mark.slow)
-            seen.add(test)
+        if not system or item.path.parent != HERE:
+            continue
+        shared = item.originalname in SHARED
+        test = item.path, item.originalname, system
+        if (test in seen and (shared or system != THOROUGH)) or (shared and system not in REPRESENTATIVE):
+            item.add_marker(pytest.mark.slow)
+        seen.add(test)
