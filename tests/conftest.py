@@ -2,6 +2,8 @@
 
 import gc
 import os
+import pathlib
+import re
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 # Most of the tests' time goes into XLA, and a half of that into making code fast that runs once.
@@ -54,3 +56,28 @@ def dataset():
 
 
 tf.get_logger().setLevel('ERROR')
+
+# Peak memory --------------------------------------------------------------------------------------------------------
+
+PEAKS = {}
+
+
+def peak_memory() -> float:
+    """The most memory that this process has had, in GiB; 0 where the system does not say."""
+    status = pathlib.Path('/proc/self/status')
+    return int(re.search(r'VmHWM:\s+(\d+)', status.read_text())[1]) / 2**20 if status.exists() else 0.
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, 'workeroutput'):
+        session.config.workeroutput['peak_memory'] = peak_memory()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    PEAKS[node.gateway.id] = getattr(node, 'workeroutput', {}).get('peak_memory', 0.)
+
+
+def pytest_terminal_summary(terminalreporter):
+    peaks = PEAKS or {'this process': peak_memory()}
+    terminalreporter.write_line('peak memory: ' + ', '.join(f'{name} {peak:.2f} GiB' for name, peak in peaks.items()))
