@@ -30,7 +30,8 @@ from tfdgm.evaluate import held_out
 RECIPE = {
     'model': {'class_name': 'tfdgm>Independent', 'config': {'event_shape': [8, 8, 1]}},
     'dataset': {'name': 'digits', 'binarization': 'threshold'},
-    'training': {'epochs': 2, 'batch_size': 399, 'optimizer': {'class_name': 'adam', 'config': {'learning_rate': 0.1}}}}
+    'training': {'epochs': 2, 'batch_size': 399, 'jit_compile': False,
+                 'optimizer': {'class_name': 'adam', 'config': {'learning_rate': 0.1}}}}
 
 
 def run(*arguments):
