@@ -12,7 +12,6 @@ from tfdgm.flows import UniformDequantization
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
-every_system = pytest.mark.parametrize('system', SYSTEMS)
 # Of what shared machinery gives to all alike, these are in the default suite.
 QUICK = 'nice', 'affine', 'maf', 'glow'
 SLOW = 'ffjord', 'real_nvp'  # Glow stands for the flows of images, and FFJORD has tests of its own.
