@@ -326,7 +326,7 @@ def test_in_a_graph_nothing_comes_of_what_cannot_be_completed(binary, observed, 
 
 @pytest.mark.parametrize('seed', [1.5, 'a', [1, 2, 3], [[1, 2]], np.array(1.5)])
 def test_a_seed_that_is_none(binary, seed):
-    with pytest.raises(ValueError, match='seed must be a whole number, two of them'):
+    with pytest.raises(ValueError, match='seed must be an integer, two of them'):
         binary.distribution().sample(seed=seed)
 
 

@@ -497,7 +497,7 @@ def files(elsewhere, digits):
     ('score SOUND array.wav --label 3,1', 'array.wav is not a WAV file'),
     ('score TRAINED picture.npy', 'picture.npy is not a .npy file of numbers'),
     ('score TRAINED almost.npy', 'values lie outside the support, such as 0.999999999 in event 0'),
-    ('sample TRAINED -n 1000000000000 -o many.npy', 'many.npy need about 476,837.2 GiB of memory, and '),
+    ('sample TRAINED -n 1000000000000 -o many.npy', 'many.npy need about 715,255.7 GiB of memory, and '),
     ('sample TRAINED -n 1000000000 -o many.PNG', 'GiB are free. Draw fewer at once, such as -n '),
     ('score TRAINED words.npy -o scores.csv', 'Expected events of numbers'),
     ('score TRAINED none.npy -o scores.csv', 'at least one event'),
