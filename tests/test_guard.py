@@ -127,7 +127,7 @@ def test_train_on_batch_and_test_on_batch_refuse_too():
     model.train_on_batch(x)
 
 
-@pytest.mark.parametrize('scale', [1e20, 1e30])
+@pytest.mark.parametrize('scale', [1e20, pytest.param(1e30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('system', ['made', 'nade', 'spline', 'maf', 'wavenet'])
 def test_data_far_from_order_1_say_so(system, scale):
     output = {} if system in ('spline', 'maf') else {'output': MixtureOfGaussians(2)}
