@@ -167,13 +167,13 @@ class MaskedNetwork(keras.layers.Layer):
             rows = ops.take(units, masks, axis=0)[:, position]
             complete = self._activate(ops.take_along_axis(preactivation, rows, axis=1))
             arrived = ops.expand_dims(complete * ops.convert_to_tensor(exist)[position], -1)
-        batch = ops.arange(ops.shape(rows)[0])[:, None]
+        batch = ops.arange(ops.shape(rows)[0], dtype='int32')[:, None]
         hidden = tf.tensor_scatter_nd_add(
             state['hidden'], ops.stack([ops.broadcast_to(batch, ops.shape(rows)), rows], -1), arrived[..., 0])
         outputs = state['outputs']
         if self.direct_kernel is not None:
             outputs = outputs + value * ops.take(ops.convert_to_tensor(self.direct_kernel), last_site, axis=0)
-        columns = site[:, None] * size + ops.arange(size)
+        columns = site[:, None] * size + ops.arange(size, dtype='int32')
         weights = ops.take(ops.transpose(self.output_kernel), columns, axis=0)
         parameters = ops.einsum('bh,bph->bp', hidden, weights) + ops.take_along_axis(outputs, columns, axis=1)
         return parameters, {

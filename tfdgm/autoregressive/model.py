@@ -233,7 +233,7 @@ class AutoregressiveModel(GenerativeModel):
             samples = samples if observed is None else tf.where(mask == 1, observed, samples)
         if length is not None:
             # A graph can't raise an error about a length: of one that no event has comes NaN alone.
-            within = (ops.arange(steps) < length[:, None]) & (length[:, None] <= steps)
+            within = (ops.arange(steps, dtype='int32') < length[:, None]) & (length[:, None] <= steps)
             within = ops.reshape(within, (-1, steps, *[1] * (len(self.event_shape) - 1)))
             samples = tf.where(within, samples, np.nan)
         return samples

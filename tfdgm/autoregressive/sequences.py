@@ -125,7 +125,7 @@ class SequenceModel(AutoregressiveModel):
         missing = ops.all(ops.reshape(ops.isnan(x), (-1, steps, self.num_sites // steps)), axis=-1)
         there_from_here_on = ops.flip(ops.cumsum(ops.flip(ops.cast(~missing, 'int32'), axis=1), axis=1), axis=1)
         # An event has at least one step: NaN there is no filling, but an error as everywhere.
-        padding = (there_from_here_on == 0) & (ops.arange(steps) > 0)
+        padding = (there_from_here_on == 0) & (ops.arange(steps, dtype='int32') > 0)
         padding = ops.reshape(padding, (-1, steps, *[1] * (len(self.event_shape) - 1)))
         return ops.broadcast_to(padding, ops.shape(x))
 

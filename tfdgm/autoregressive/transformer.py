@@ -68,7 +68,7 @@ class TransformerBlock(keras.layers.Layer):
         query, *new = self._heads(features[:, None], condition)
         place = position % self.window
         cache = [ops.slice_update(old, (0, place, 0, 0), part) for old, part in zip(cache, new)]
-        distances = (position - ops.arange(self.window)) % self.window
+        distances = (position - ops.arange(self.window, dtype='int32')) % self.window
         bias = ops.take(ops.cast(self.distances, self.compute_dtype), distances, axis=1)
         bias = ops.where(distances <= position, bias, -np.inf)
         attention = ops.reshape(attend(query, *cache, bias[:, None]), ops.shape(features))
