@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo
 from tfdgm.model import GenerativeModel
 
 # TensorFlow never releases a program of XLA's: only tests that are marked `xla`, or ask for it, compile by it.
@@ -31,6 +32,14 @@ def seeded(request):
     GenerativeModel.xla = 'xla' in request.keywords
     yield
     GenerativeModel.xla = False
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """An empty folder to work in; what is registered in the zoo is forgotten afterwards."""
+    monkeypatch.setattr(zoo, '_FOLDERS', dict(zoo._FOLDERS))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from tfdgm.conditions import Label, Labels
 from tfdgm.errors import NonFiniteError
 from tfdgm.evaluate import held_out
 
+pytestmark = pytest.mark.usefixtures('elsewhere')
+
 RECIPE = {
     'model': {'class_name': 'tfdgm>Independent', 'config': {'event_shape': [8, 8, 1]}},
     'dataset': {'name': 'digits', 'binarization': 'threshold'},
@@ -67,14 +69,6 @@ def process(*arguments):
 def write(path, config=RECIPE, **parts):
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({**config, **parts}))
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
-    """Each test works in an empty folder, and what it registers in the zoo is forgotten after it."""
-    monkeypatch.setattr(zoo, '_FOLDERS', dict(zoo._FOLDERS))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture(scope='module')

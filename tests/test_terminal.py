@@ -15,8 +15,10 @@ import pytest
 
 import tfdgm
 import zoo
-from tests.test_cli import RECIPE, elsewhere, process, random_folder, run, write  # noqa: F401
+from tests.test_cli import RECIPE, process, random_folder, run, write
 from tfdgm import cli, config_file, pretrained, terminal
+
+pytestmark = pytest.mark.usefixtures('elsewhere')
 
 ROOT = pathlib.Path(tfdgm.__file__).parents[1]
 
@@ -40,7 +42,7 @@ def assert_shown(text, *words, lines=None):
 
 
 @pytest.fixture
-def hostile(elsewhere):  # noqa: F811
+def hostile(elsewhere):
     """A folder whose name, card and configuration are hostile, in the zoo."""
     folder = elsewhere / HOSTILE.replace('/', '∕').replace(':', 'ː')
     folder.mkdir()
@@ -93,7 +95,7 @@ def test_names_of_files_are_shown(hostile):
     assert_shown(result.out, '[red]', '\\x1b[31m', lines=1)
 
 
-def test_training_is_told(elsewhere):  # noqa: F811
+def test_training_is_told(elsewhere):
     write(elsewhere / 'recipe.json', training={'epochs': 1, 'batch_size': 399})
     folder = HOSTILE.replace('/', '∕')
     result = run('train', 'recipe.json', '-o', folder)
@@ -105,7 +107,7 @@ def test_training_is_told(elsewhere):  # noqa: F811
                                      'train NAME', 'sample nade_digits -o NAME', 'sample nade_digits -o NAME/a.npy',
                                      'score nade_digits NAME', 'sample nade_digits -o a.npy --label NAME',
                                      'evaluate nade_digits --split NAME', 'evaluate nade_digits --dataset NAME'])
-def test_errors_are_shown_in_one_line(elsewhere, command):  # noqa: F811
+def test_errors_are_shown_in_one_line(elsewhere, command):
     np.save('digits.npy', np.zeros([1, 8, 8, 1]))
     result = run(*(word.replace('NAME', HOSTILE) for word in command.split()))
     assert result.status == 1 and result.out == ''
@@ -126,7 +128,7 @@ def test_a_command_line_that_is_none_is_shown_in_one_line(command):
     {**RECIPE, 'training': {HOSTILE: 1}}, {**RECIPE, 'training': {'optimizer': HOSTILE}},
     {**RECIPE, 'model': {'class_name': 'tfdgm>Independent', 'config': {'event_shape': [8], HOSTILE: 1}}},
 ])
-def test_errors_of_a_configuration_are_shown_in_one_line(elsewhere, config):  # noqa: F811
+def test_errors_of_a_configuration_are_shown_in_one_line(elsewhere, config):
     pathlib.Path('recipe.json').write_text(json.dumps(config))
     for command in ('train', 'recipe.json', '-o', 'new'), ('train', 'recipe.json'):
         result = run(*command)
@@ -134,7 +136,7 @@ def test_errors_of_a_configuration_are_shown_in_one_line(elsewhere, config):  # 
         assert_shown(result.err, 'error: ', lines=1)
 
 
-def test_names_of_columns_are_shown(elsewhere):  # noqa: F811
+def test_names_of_columns_are_shown(elsewhere):
     column = HOSTILE.replace(',', ';')
     pathlib.Path('rows.csv').write_text(
         f'"{column}",b\n' + '\n'.join(f'{a},{b}' for a, b in np.random.default_rng(0).normal(size=[30, 2])), newline='')
@@ -178,7 +180,7 @@ def test_on_a_terminal_only_the_command_s_own_colours_are_obeyed(hostile, monkey
     lambda path: (path.unlink(), os.mkfifo(path)), lambda path: (path.unlink(), path.mkdir()),
     lambda path: path.write_text(json.dumps({**RECIPE, 'results': {'test': {'nll': 'low'}}})),
     lambda path: path.write_text('[' * 100_000)])
-def test_a_folder_that_cannot_be_read_does_not_hide_the_others(elsewhere, damage):  # noqa: F811
+def test_a_folder_that_cannot_be_read_does_not_hide_the_others(elsewhere, damage):
     write(elsewhere / 'bad_digits' / config_file.CONFIG)
     zoo.register('bad_digits')
     damage(elsewhere / 'bad_digits' / config_file.CONFIG)
@@ -219,7 +221,7 @@ def commands(*lines):
     return COMMANDS.format(commands=[line.split() for line in lines], heavy=HEAVY)
 
 
-def test_what_needs_no_tensorflow_does_not_import_it(elsewhere):  # noqa: F811
+def test_what_needs_no_tensorflow_does_not_import_it(elsewhere):
     lines = {'list': 0, '--help': 0, 'sample --help': 0, 'card nade_digits': 0, '': 2, 'nonsense': 2,
              'sample nade_digits': 2, 'sample nade_digits -o a.npy -n 0': 2, 'card nade_digit': 1,
              'sample nade_digits -o a.jpg': 1, 'score nade_digits missing.npy': 1, 'train missing.json': 1,
@@ -267,7 +269,7 @@ def test_what_needs_no_tensorflow_takes_a_tenth_of_the_time_of_its_import():
 
 # Quiet ----------------------------------------------------------------------------------------------------------------
 
-def test_commands_say_nothing_but_their_own(elsewhere):  # noqa: F811
+def test_commands_say_nothing_but_their_own(elsewhere):
     """In a process of its own, for it is when it is imported that TensorFlow talks."""
     write(elsewhere / 'recipe.json')
     result = python(commands(
@@ -295,7 +297,7 @@ def test_what_fails_while_notices_are_caught_is_told(capfd, monkeypatch):
     assert capfd.readouterr().err == 'broken library\nafter\n'
 
 
-def test_the_process_too_is_quiet(elsewhere):  # noqa: F811
+def test_the_process_too_is_quiet(elsewhere):
     running = process('sample', './nowhere', '-o', 'grid.png')
     _, stderr = running.communicate(timeout=120)
     assert running.returncode == 1

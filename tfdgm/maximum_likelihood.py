@@ -99,7 +99,7 @@ class MaximumLikelihood(keras.Model):
             log_probs = self(events_and_condition, training=True)
             loss = self.compute_loss(events_and_condition, None, log_probs, sample_weight)
             scaled_loss = self.optimizer.scale_loss(loss)
-        weights = self.trainable_weights  # None where all are frozen: then the loss is measured only.
+        weights = self.trainable_weights  # Empty where all are frozen: then the loss is only measured.
         gradients = tape.gradient(scaled_loss, weights)
         fault = self._guard.has_fault(
             tf.math.is_finite(loss), self._are_valid(sample_weight),
