@@ -95,7 +95,7 @@ def test_a_shape_of_events_in_every_form(shape):
 
 
 @pytest.mark.parametrize('system, options, drawn', [
-    (tfdgm.Independent, {'order': 'random'}, lambda model: model.visited_sites),
+    (tfdgm.Independent, {'order': 'random'}, lambda model: model.ordering),
     (tfdgm.NeuralSplineFlow, {'couplings': 1, 'hidden_units': (2,)}, lambda model: model.rotations[0].upper)])
 def test_a_constructor_s_seed_is_an_integer_from_0_or_drawn(system, options, drawn):
     def values(seed):

@@ -68,7 +68,7 @@ def test_values_outside_the_support_of_binary_data(binary):
 def test_values_outside_the_support_of_quantised_data(value):
     model = tfdgm.Independent(4, output=Categorical(17))
     model.compile('adam')
-    with pytest.raises(ValueError, match=f'such as {value}.*a whole number from 0 to 16'):
+    with pytest.raises(ValueError, match=f'such as {value}.*an integer from 0 to 16'):
         model.fit(np.full([2, 4], value))
 
 
@@ -138,7 +138,7 @@ def test_a_condition_is_missing(labelled):
     x = np.zeros([8, 4, 4, 1])
     for attempt in [lambda: labelled.distribution(), lambda: labelled.fit(x), lambda: labelled.evaluate(x),
                     lambda: labelled.fit(tf.data.Dataset.from_tensor_slices(x).batch(4))]:
-        with pytest.raises(ValueError, match='no condition was given: pass whole numbers from 0 to 2'):
+        with pytest.raises(ValueError, match='no condition was given: pass integers from 0 to 2'):
             attempt()
     for attempt in lambda: labelled.predict(x), lambda: labelled(x), lambda: labelled(x[:2]):
         with pytest.raises(ValueError, match=r'This model is conditional: it takes \[events, conditions\]'):
@@ -156,7 +156,7 @@ def test_a_condition_is_unexpected(binary):
 
 @pytest.mark.parametrize('labels', [3, -1, [0, 1, 7], 0.5])
 def test_a_label_that_does_not_exist(labelled, labels):
-    with pytest.raises(ValueError, match='Expected a condition of whole numbers from 0 to 2, got'):
+    with pytest.raises(ValueError, match='Expected a condition of integers from 0 to 2, got'):
         labelled.distribution(labels)
 
 
@@ -165,7 +165,7 @@ def test_labels_of_the_wrong_shape(labelled):
     for labels in [np.zeros(7), np.zeros([8, 1]), np.zeros([8, 3])]:
         with pytest.raises(ValueError, match=r'Expected one condition for each of the 8 events.*\(8,\)'):
             labelled.fit(x, labels)
-    with pytest.raises(ValueError, match='whole numbers'):
+    with pytest.raises(ValueError, match='integers'):
         labelled.fit(x, np.array(['a'] * 8))
     assert untouched(labelled)
 
@@ -224,27 +224,27 @@ def test_vectors_of_the_wrong_shape():
     (lambda: tfdgm.FVSBN(4, output=Categorical), 'output must be an object such as'),
     (lambda: tfdgm.FVSBN(4, condition=10), 'condition must be an object such as'),
     (lambda: tfdgm.FVSBN(4, dtype='float64'), 'dtype must be a policy whose variables are float32'),
-    (lambda: tfdgm.NADE(4, hidden_units=0), 'hidden_units of NADE must be a whole number of at least 1'),
+    (lambda: tfdgm.NADE(4, hidden_units=0), 'hidden_units of NADE must be an integer of at least 1'),
     (lambda: tfdgm.MADE(4, hidden_units=5), 'at least one hidden layer'),
     (lambda: tfdgm.PixelCNN((4, 4)), 'PixelCNN needs images'),
     (lambda: tfdgm.PixelCNN((4, 4, 1), order='random'), 'it takes no order'),
-    (lambda: tfdgm.PixelCNN((4, 4, 1), filters=2.5), 'filters of PixelCNN must be a whole number'),
-    (lambda: Labels(()), 'num_classes of Labels must be one or more positive whole numbers'),
-    (lambda: Labels((3, 0)), 'each of the num_classes of Labels must be a whole number of at least 1, got 0'),
+    (lambda: tfdgm.PixelCNN((4, 4, 1), filters=2.5), 'filters of PixelCNN must be an integer'),
+    (lambda: Labels(()), 'num_classes of Labels must be one or more positive integers'),
+    (lambda: Labels((3, 0)), 'each of the num_classes of Labels must be an integer of at least 1, got 0'),
     (lambda: Image((4, 4)), 'Image needs a shape'),
-    (lambda: Image((4, 4, 1), levels=1), 'levels of Image must be a whole number of at least 2'),
-    (lambda: Label(2.5), 'num_classes of Label must be a whole number'),
+    (lambda: Image((4, 4, 1), levels=1), 'levels of Image must be an integer of at least 2'),
+    (lambda: Label(2.5), 'num_classes of Label must be an integer'),
     (lambda: tfdgm.FVSBN(4, order='raster'), "order must be 'natural', 'random' or a permutation of the 4 sites"),
     (lambda: tfdgm.FVSBN(4, order=[0, 1, 2, 2]), 'a permutation of the 4 sites'),
-    (lambda: tfdgm.MADE(4, num_masks=0), 'num_masks of MADE must be a whole number of at least 1'),
+    (lambda: tfdgm.MADE(4, num_masks=0), 'num_masks of MADE must be an integer of at least 1'),
     (lambda: tfdgm.MADE(4, hidden_units=()), 'at least one hidden layer'),
     (lambda: tfdgm.MADE(4, num_masks=3, order=[[0, 1, 2, 3], [3, 2, 1, 0]]), '2 orders for 3 masks'),
-    (lambda: Categorical(1), 'levels of Categorical must be a whole number of at least 2'),
-    (lambda: MixtureOfGaussians(0), 'components of MixtureOfGaussians must be a whole number of at least 1'),
+    (lambda: Categorical(1), 'levels of Categorical must be an integer of at least 2'),
+    (lambda: MixtureOfGaussians(0), 'components of MixtureOfGaussians must be an integer of at least 1'),
     (lambda: MixtureOfGaussians(2, min_scale=0), 'min_scale of MixtureOfGaussians must be a finite number above 0'),
     (lambda: MixtureOfGaussians(2, min_scale=np.inf), 'min_scale of MixtureOfGaussians must be a finite number'),
-    (lambda: Label(0), 'num_classes of Label must be a whole number of at least 1'),
-    (lambda: Vector(0), 'size of Vector must be a whole number of at least 1'),
+    (lambda: Label(0), 'num_classes of Label must be an integer of at least 1'),
+    (lambda: Vector(0), 'size of Vector must be an integer of at least 1'),
 ])
 def test_arguments_of_constructors(make, message):
     with pytest.raises(ValueError, match=message):
@@ -338,7 +338,7 @@ def test_one_seed_in_every_form(binary, seed):
 
 @pytest.mark.parametrize('sample_shape', [-1, 1.5, '3', (2, -1), tf.constant(1.5)])
 def test_a_sample_shape_that_is_none(binary, sample_shape):
-    with pytest.raises(ValueError, match='sample_shape must be whole numbers from 0'):
+    with pytest.raises(ValueError, match='sample_shape must be integers from 0'):
         binary.distribution().sample(sample_shape)
 
 

@@ -129,10 +129,10 @@ def test_fewer_levels_are_runs_of_the_own_ones():
 
 @pytest.mark.parametrize('options, message', [
     ({'levels': 18}, 'levels of digits can be at most its own 17, got 18'),
-    ({'levels': 1}, 'levels of digits must be a whole number of at least 2, got 1'),
+    ({'levels': 1}, 'levels of digits must be an integer of at least 2, got 1'),
     ({'size': 3}, 'size of digits should divide the sides of its images, and these are 8x8; got 3.'),
     ({'size': 16}, 'these are 8x8; got 16.'),
-    ({'size': 0}, 'size of digits must be a whole number of at least 1, got 0'),
+    ({'size': 0}, 'size of digits must be an integer of at least 1, got 0'),
     ({'levels': 4, 'binarization': 'fixed'}, "Either levels or a binarization, got 4 and 'fixed'"),
 ])
 def test_levels_that_cannot_be(options, message):
@@ -226,7 +226,7 @@ def test_a_split_may_be_an_expression(dataset):
     ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization, no size'),
     ('spoken_digit', {'size': 4}, 'spoken_digit is sound: it takes no binarization, no size and no columns'),
     ('spoken_digit', {'split': 'train[:5]'}, 'spoken_digit has the splits train, validation, test'),
-    ('spoken_digit', {'length': 0}, 'length of spoken_digit must be a whole number of at least 1'),
+    ('spoken_digit', {'length': 0}, 'length of spoken_digit must be an integer of at least 1'),
     ('mnist', {'length': 5}, 'mnist is no sound: it takes no length, got 5'),
 ])
 def test_sets_without_what_is_asked_for(dataset, name, options, message):

@@ -68,7 +68,7 @@ def test_a_subclass_saves_what_it_passes_on(tmp_path):
     model.save(tmp_path / 'model.keras')
     loaded = keras.saving.load_model(tmp_path / 'model.keras')
     assert (loaded.extra, loaded.order, loaded.condition) == (5, 'random', Label(3))
-    np.testing.assert_array_equal(loaded.visited_sites, model.visited_sites)
+    np.testing.assert_array_equal(loaded.ordering, model.ordering)
 
 
 def test_pipelines_and_arrays_train_alike(digits):

@@ -35,7 +35,7 @@ def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(system,
         np.testing.assert_allclose(in_graph(count), samples[:count], **equal)
     static = tf.function(lambda: dist.sample(11, seed=3))
     np.testing.assert_allclose(static(), samples[:11], **equal)
-    assert len(np.unique(samples, axis=0)) > 8 or model.is_discrete, 'pieces have seeds of their own'
+    assert len(np.unique(samples, axis=0)) > 8 or model.support.is_discrete, 'pieces have seeds of their own'
 
 
 @pytest.mark.xla

@@ -45,7 +45,7 @@ def test_what_is_no_waveform_has_no_levels(waveform):
 
 @pytest.mark.parametrize('values', [[255], [16], [-1], [0.5], [np.inf], ['a']])
 def test_what_is_no_level_is_no_sound(values):
-    with pytest.raises(ValueError, match='Expected whole numbers from 0 to 15, levels of sound'):
+    with pytest.raises(ValueError, match='Expected integers from 0 to 15, levels of sound'):
         sound.decode(values, levels=16)
 
 
@@ -88,9 +88,9 @@ def test_files_that_no_model_takes_are_refused(tmp_path, options, message):
 @pytest.mark.parametrize('damage, message', [
     (lambda data: data[:100], 'is damaged: it should hold 1998 bytes of sound and holds 56'),
     (lambda data: data[:101], 'is damaged: it should hold 1998 bytes of sound and holds 57'),
-    (lambda data: data[:30], 'is not a WAV file of whole numbers, or damaged'),
-    (lambda data: b'', 'is not a WAV file of whole numbers, or damaged'),
-    (lambda data: data[:16] + b'\xff' * 4 + data[20:], 'is not a WAV file of whole numbers, or damaged'),
+    (lambda data: data[:30], 'is not a WAV file of integers, or damaged'),
+    (lambda data: b'', 'is not a WAV file of integers, or damaged'),
+    (lambda data: data[:16] + b'\xff' * 4 + data[20:], 'is not a WAV file of integers, or damaged'),
 ])
 def test_damaged_files_are_refused(tmp_path, damage, message):
     sound.write(tmp_path / 'a.wav', np.sin(np.arange(999)), 8000)
@@ -116,12 +116,12 @@ def test_what_is_no_sound_is_refused(tmp_path):
     (tmp_path / 'text.wav').write_text('not a sound')
     with pytest.raises(ValueError, match=r'text\.wav is not a WAV file'):
         sound.read(tmp_path / 'text.wav', 8000)
-    with pytest.raises(ValueError, match='rate of sound must be a whole number'):
+    with pytest.raises(ValueError, match='rate of sound must be an integer'):
         sound.read(tmp_path / 'text.wav', '8000')
     for waveform in [], [[0.]], [np.nan]:
         with pytest.raises(ValueError, match='Expected a waveform'):
             sound.write(tmp_path / 'a.wav', waveform, 8000)
-    with pytest.raises(ValueError, match='levels of sound must be a whole number of at least 2'):
+    with pytest.raises(ValueError, match='levels of sound must be an integer of at least 2'):
         sound.encode([0.], levels=1)
 
 

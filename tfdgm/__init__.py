@@ -20,6 +20,7 @@ from tfdgm.autoregressive import (
     NADE,
     AutoregressiveModel,
     CausalTransformer,
+    FullTable,
     GatedPixelCNN,
     Independent,
     MarkovChain,
@@ -29,15 +30,17 @@ from tfdgm.autoregressive import (
     RecurrentModel,
     WaveNet,
 )
-from tfdgm.distribution import ModelDistribution
+from tfdgm.density import DensityModel
+from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
+from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
 
 __version__ = '0.1.0'
 
 __all__ = [
     'FFJORD', 'FVSBN', 'IAF', 'MADE', 'MAF', 'NADE', 'NICE', 'AffineCouplingFlow', 'AutoregressiveModel',
-    'CausalTransformer', 'FlowModel', 'GatedPixelCNN', 'GenerativeModel', 'Glow', 'Independent', 'MarkovChain',
-    'ModelDistribution', 'NeuralSplineFlow', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel',
-    'WaveNet', 'conditions', 'data', 'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random',
-    'sound', 'tables', 'training']
+    'CausalTransformer', 'DensityDistribution', 'DensityModel', 'FlowModel', 'FullTable', 'GatedPixelCNN',
+    'GenerativeModel', 'Glow', 'Independent', 'LatentSpace', 'MarkovChain', 'ModelDistribution', 'NeuralSplineFlow',
+    'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel', 'WaveNet', 'conditions', 'data',
+    'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random', 'sound', 'tables', 'training']

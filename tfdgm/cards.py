@@ -5,7 +5,7 @@ from types import NoneType
 
 import numpy as np
 
-from tfdgm import atomic, data, files, pictures, pretrained, sound
+from tfdgm import atomic, config_file, data, files, pictures, pretrained, sound
 from tfdgm.conditions import Label, Labels
 from tfdgm.flows import FlowModel
 
@@ -95,17 +95,16 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         f'# {name}', '', doc, '',
         f'- model: `tfdgm.{type(model).__name__}`, {model.count_params():,} parameters; its arguments are in '
         f'[{pretrained.CONFIG}]({pretrained.CONFIG})',
-        f'- events: {model.event_shape}, each value {model.support()}',
+        f'- events: {model.event_shape}, each value {model.support}',
         f'- data: {about_data}']
     if config.get('about'):
         lines.append(f'- {config["about"]}')
     lines += samples
     if config.get('results'):
-        lines += [
-            '', '## Results', '', '| split | nats | standard error | bits/dim | examples |', '|---|---|---|---|---|']
+        titles = 'split', *config_file.shown(next(iter(config['results'].values()))), 'examples'
+        lines += ['', '## Results', '', f'| {" | ".join(titles)} |', '|---' * len(titles) + '|']
     for split, result in config.get('results', {}).items():
-        lines.append(f'| {split} | {result["nll"]:.2f} | {result["standard_error"]:.2f} | '
-                     f'{result["bits_per_dim"]:.4f} | {result["examples"]:,} |')
+        lines.append(f'| {split} | {" | ".join(config_file.shown(result).values())} | {result["examples"]:,} |')
     if config.get('results'):
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
     if record:
@@ -114,7 +113,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder, trains it again, with seed '
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
             f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
-            f'(training {record["train_nll"]:.2f} nats, validation {record["validation_nll"]:.2f}).']
+            '(training {}, validation {}).'.format(*config_file.shown_record(record))]
         if 'diverged' in record:
             lines[-1] += f' Epoch {record["diverged"]} diverged, which ended the training.'
     lines += [

@@ -12,7 +12,6 @@ import numpy as np
 from tfdgm import atomic, process
 
 STATE = 'state.npz'
-FIGURES = 'nll', 'val_nll', 'seconds'
 NOT_OF_THE_COURSE = 'epochs', 'patience'  # These say when a training ends, not how it goes.
 
 
@@ -28,9 +27,10 @@ class Checkpoint(keras.callbacks.Callback):
         examples: how many there are to train on.
         patience: how many epochs without an improvement end the training; None for never.
         seed: of the random numbers that the model draws in training, such as dropout's.
+        monitor: the validation metric whose lowest value is the best.
     """
 
-    def __init__(self, folder, recipe, examples, patience, seed=0):
+    def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll'):
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.file = self.folder / STATE
@@ -38,6 +38,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.examples = examples
         self.patience = patience
         self.seed = seed
+        self.monitor = monitor
         self.history = []
         self.best = []
 
@@ -77,12 +78,13 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f'its {" and ".join(map(repr, differing))} is another than in the recipe.')
         if state['examples'] != self.examples:
             raise ValueError(f'it was trained on {state["examples"]} examples, and the dataset has {self.examples}.')
+        figures = self.monitor.removeprefix('val_'), self.monitor, 'seconds'
         if not state['history'] or not all(
-                isinstance(epoch, dict) and all(isinstance(epoch.get(name), float) for name in FIGURES)
+                isinstance(epoch, dict) and all(isinstance(epoch.get(name), float) for name in figures)
                 for epoch in state['history']):
-            raise ValueError(f'its learning curve does not give {", ".join(FIGURES)} of each epoch.')
+            raise ValueError(f'its learning curve does not give {", ".join(figures)} of each epoch.')
         expected = parts(model)
-        if np.isfinite(state['history'][best_of(state['history'])]['val_nll']):
+        if np.isfinite(state['history'][best_of(state['history'], self.monitor)][self.monitor]):
             expected['best'] = model.weights
         for name in 'model', 'optimizer', 'best':
             if [(value.shape, value.dtype) for value in state[name]] != [
@@ -92,11 +94,11 @@ class Checkpoint(keras.callbacks.Callback):
     # Keeping ----------------------------------------------------------------------------------------------------------
 
     def best_epoch(self) -> int:
-        return best_of(self.history)
+        return best_of(self.history, self.monitor)
 
     def diverged(self) -> bool:
-        """Whether no epoch has a validation likelihood that is a number."""
-        return not any(math.isfinite(epoch['val_nll']) for epoch in self.history)
+        """Whether no epoch has a figure on the validation split that is a number."""
+        return not any(math.isfinite(epoch[self.monitor]) for epoch in self.history)
 
     def finished(self) -> bool:
         """Whether patience has run out."""
@@ -113,8 +115,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         # Now rather than at the end of the epoch, for the model holds what was validated: it may be an average.
-        reached = [*self.history, {'val_nll': rounded(logs['nll'])}]
-        if math.isfinite(reached[-1]['val_nll']) and best_of(reached) == len(self.history):
+        reached = [*self.history, {self.monitor: rounded(logs[self.monitor.removeprefix('val_')])}]
+        if math.isfinite(reached[-1][self.monitor]) and best_of(reached, self.monitor) == len(self.history):
             self.best = self.model.get_weights()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -145,7 +147,8 @@ def text(value) -> str:
 
 def parts(model) -> dict:
     """The variables that a training changes."""
-    return {'model': model.variables, 'optimizer': model.optimizer.variables}
+    optimizers = [variable for optimizer, _ in model.optimized for variable in optimizer.variables]
+    return {'model': model.variables, 'optimizer': optimizers}
 
 
 def read(path) -> dict:
@@ -171,10 +174,10 @@ def read(path) -> dict:
     return {**about, **state}
 
 
-def best_of(history: list) -> int:
-    """The first epoch of the lowest finite negative log-likelihood on the validation split, or 0."""
-    likelihoods = np.array([epoch['val_nll'] for epoch in history])
-    return int(np.argmin(np.where(np.isfinite(likelihoods), likelihoods, np.inf)))
+def best_of(history: list, monitor: str) -> int:
+    """The first epoch of the lowest finite value of a validation metric, or 0."""
+    figures = np.array([epoch[monitor] for epoch in history])
+    return int(np.argmin(np.where(np.isfinite(figures), figures, np.inf)))
 
 
 def rounded(value) -> float:

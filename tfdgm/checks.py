@@ -13,7 +13,7 @@ def event_shape(shape) -> tuple:
     sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray | tf.TensorShape) else (shape,)
     whole_numbers = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) for size in sizes)
     if not sizes or not whole_numbers or min(sizes) < 1:
-        raise ValueError(f'event_shape must be one or more positive whole numbers, such as (28, 28, 1), got {shape!r}.')
+        raise ValueError(f'event_shape must be one or more positive integers, such as (28, 28, 1), got {shape!r}.')
     return tuple(int(size) for size in sizes)
 
 
@@ -24,18 +24,18 @@ def instance(value, kind, name: str, example: str):
     return value
 
 
-def whole(value, name: str, least: int = 1) -> int:
-    """Returns a constructor's argument if it is a whole number, and large enough."""
+def integer(value, name: str, least: int = 1) -> int:
+    """Returns a constructor's argument if it is an integer, and large enough."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f'{name} must be a whole number of at least {least}, got {value!r}.')
+        raise ValueError(f'{name} must be an integer of at least {least}, got {value!r}.')
     return int(value)
 
 
-def wholes(values, name: str) -> tuple:
-    """Returns a constructor's argument if it is one or more positive whole numbers."""
+def integers(values, name: str) -> tuple:
+    """Returns a constructor's argument if it is one or more positive integers."""
     if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or not len(values):
-        raise ValueError(f'{name} must be one or more positive whole numbers, such as (1, 2), got {values!r}.')
-    return tuple(whole(value, f'each of the {name}') for value in values)
+        raise ValueError(f'{name} must be one or more positive integers, such as (1, 2), got {values!r}.')
+    return tuple(integer(value, f'each of the {name}') for value in values)
 
 
 def flag(value, name: str) -> bool:
@@ -99,11 +99,11 @@ def static_shape(x, expected, what: str = 'events', batch_rank: int | None = Non
 
 
 def sample_shape(shape):
-    """Raises unless a shape of samples, as far as it is known, is one or more whole numbers from 0."""
+    """Raises unless a shape of samples, as far as it is known, is one or more integers from 0."""
     sizes = tf.convert_to_tensor(shape, dtype_hint=tf.int32)
     values = tf.get_static_value(sizes)
     if not sizes.dtype.is_integer or (values is not None and np.any(values < 0)):
-        raise ValueError(f'sample_shape must be whole numbers from 0, such as 5 or (2, 3), got {shape!r}.')
+        raise ValueError(f'sample_shape must be integers from 0, such as 5 or (2, 3), got {shape!r}.')
 
 
 def batch_fits(shape, event_shape, batch_shape):
@@ -189,15 +189,15 @@ def events(model, x):
         if missing.any():
             raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
                              f'{first_event(missing)}. Remove or fill them in: {type(model).__name__} needs '
-                             f'every value to be {model.support()}.')
+                             f'every value to be {model.support}.')
     with np.errstate(invalid='ignore'):
-        outside = ~(np.asarray(model.contains(array)) | padding)
-    if model.is_discrete:  # Rounded to float32, 0.999999999 is 1; a real number may be rounded.
+        outside = ~(np.asarray(model.support.contains(array)) | padding)
+    if model.support.is_discrete:  # Rounded to float32, 0.999999999 is 1; a real number may be rounded.
         outside |= (array != given) & ~np.isnan(array)
     if outside.any():
         raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
                          f'{given[outside].flat[0]} in event {first_event(outside)}: this '
-                         f'{type(model).__name__} needs every value to be {model.support()}.')
+                         f'{type(model).__name__} needs every value to be {model.support}.')
 
 
 def varying(deviation: np.ndarray, count: int):

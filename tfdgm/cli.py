@@ -40,9 +40,8 @@ def list_models():
             unreadable.append(str(error))
             rows.append((name, 'cannot be read', '-', '-'))
             continue
-        result = config.get('results', {}).get('test')
-        rows.append((name, config['dataset']['name'], *(
-            (f'{result["nll"]:.2f}', f'{result["bits_per_dim"]:.4f}') if result else ('-', '-'))))
+        figures = config_file.shown(config.get('results', {}).get('test', {}))
+        rows.append((name, config['dataset']['name'], *(figures.get(title, '-') for title in ('nats', 'bits/dim'))))
     terminal.show_table(rows, ('name', 'data', 'test nats', 'bits/dim'))
     for message in unreadable:
         terminal.say_warning(message)
@@ -118,8 +117,11 @@ def score(
     import numpy as np
 
     from tfdgm import files, pretrained
+    from tfdgm.density import DensityModel
 
     model = pretrained.load(folder)
+    if not isinstance(model, DensityModel):
+        raise ValueError(f'{type(model).__name__} gives samples and no density, so it has no log-probabilities.')
     events = files.read(file, model, config)
     condition = label_of(label, model.condition)
     inputs = events if condition is None else [events, np.broadcast_to(condition, (len(events), *condition.shape))]
@@ -166,7 +168,7 @@ def train(
         raise typer.Exit(130) from None
     record = trained['record']
     terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
-                 f'{record["validation_nll"]:.2f} nats on the validation split.')
+                 f'{config_file.shown_record(record)[1]} on the validation split.')
     if 'diverged' in record:
         terminal.say(f'Epoch {record["diverged"]} diverged, which ended the training; a lower learning rate may go '
                      'further.')
@@ -179,7 +181,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help='Which split to measure.')] = 'test',
     record: Annotated[bool, typer.Option('--record', help='Write the result into the configuration and card.')] = False,
 ):
-    """Measure the likelihood of held-out data.
+    """Measure the likelihood of held-out data, or the loss of a model without one.
 
     Example: `tfdgm evaluate nade_digits --split validation`
     """
@@ -202,9 +204,8 @@ def evaluate(
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
     title = f'{arguments["name"]}, {split}: {result["examples"]:,} examples'
-    terminal.show_table(
-        [(folder.resolve().name, f'{result["nll"]:.2f}', f'{result["standard_error"]:.2f}',
-          f'{result["bits_per_dim"]:.4f}')], ('model', 'nats', 'standard error', 'bits/dim'), title)
+    figures = config_file.shown(result)
+    terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures), title)
 
 
 def start_tensorflow():

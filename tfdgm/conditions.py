@@ -5,6 +5,7 @@ add a learned linear function of the features wherever they have a bias. A graph
 of one that is not valid the features are NaN, so that no likelihood and no sample comes of it.
 """
 
+import abc
 import dataclasses
 
 import numpy as np
@@ -13,9 +14,10 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.configuration import Configured
+from tfdgm.support import Integers, Reals
 
 
-class Condition(Configured):
+class Condition(Configured, abc.ABC):
     """Base of the conditions: a frozen dataclass whose fields are its Keras configuration.
 
     A subclass gives `shape`, that of one value without batch dimensions, and what follows.
@@ -24,27 +26,27 @@ class Condition(Configured):
     dtype = 'float32'
 
     @property
+    @abc.abstractmethod
     def num_features(self) -> int:
         """How many real numbers `encode` makes of one value."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def encode(self, values):
         """`[batch, *shape]` -> real features `[batch, num_features]`, NaN where a value is not valid."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def describe(self) -> str:
-        """The values it takes, in words for people."""
-        raise NotImplementedError
+        """Human-readable values, such as "integers from 0 to 9"."""
 
+    @abc.abstractmethod
     def contains(self, values):
         """Whether each number, of an array or a float32 tensor, is a valid one: booleans of the same shape."""
-        raise NotImplementedError
 
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class Label(Condition):
-    """One of `num_classes` classes, given as a whole number.
+    """One of `num_classes` classes, given as an integer.
 
     >>> import numpy as np, tfdgm
     >>> np.asarray(tfdgm.conditions.Label(3).encode(np.array([2, 0])))
@@ -57,7 +59,7 @@ class Label(Condition):
     dtype = 'int32'
 
     def __post_init__(self):
-        self._keep(num_classes=checks.whole(self.num_classes, 'num_classes of Label'))
+        self._keep(num_classes=checks.integer(self.num_classes, 'num_classes of Label'))
 
     @property
     def shape(self):
@@ -73,16 +75,16 @@ class Label(Condition):
         return ops.where(ops.expand_dims(valid, -1), classes, np.nan)
 
     def describe(self):
-        return f'whole numbers from 0 to {self.num_classes - 1}'
+        return f'integers from 0 to {self.num_classes - 1}'
 
     def contains(self, values):
-        return contains_whole(values, self.num_classes)
+        return Integers(self.num_classes).contains(values)
 
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class Labels(Condition):
-    """Several classes at once, such as a word and who speaks it: a whole number for each.
+    """Several classes at once, such as a word and who speaks it: an integer for each.
 
     >>> import numpy as np, tfdgm
     >>> np.asarray(tfdgm.conditions.Labels((3, 2)).encode(np.array([[2, 0]])))
@@ -97,7 +99,7 @@ class Labels(Condition):
     dtype = 'int32'
 
     def __post_init__(self):
-        self._keep(num_classes=checks.wholes(self.num_classes, 'num_classes of Labels'))
+        self._keep(num_classes=checks.integers(self.num_classes, 'num_classes of Labels'))
 
     @property
     def shape(self):
@@ -113,10 +115,10 @@ class Labels(Condition):
 
     def describe(self):
         limits = ' and '.join(f'0 to {classes - 1}' for classes in self.num_classes)
-        return f'{len(self.num_classes)} whole numbers, from {limits}'
+        return f'{len(self.num_classes)} integers, from {limits}'
 
     def contains(self, values):
-        return contains_whole(values, np.array(self.num_classes))
+        return Integers(np.array(self.num_classes)).contains(values)
 
 
 @register_keras_serializable('tfdgm')
@@ -127,7 +129,7 @@ class Vector(Condition):
     size: int
 
     def __post_init__(self):
-        self._keep(size=checks.whole(self.size, 'size of Vector'))
+        self._keep(size=checks.integer(self.size, 'size of Vector'))
 
     @property
     def shape(self):
@@ -145,7 +147,7 @@ class Vector(Condition):
         return f'vectors of {self.size} finite real numbers'
 
     def contains(self, values):
-        return abs(values) < np.inf
+        return Reals().contains(values)
 
 
 @register_keras_serializable('tfdgm')
@@ -166,8 +168,8 @@ class Vectors(Condition):
     size: int
 
     def __post_init__(self):
-        self._keep(steps=checks.whole(self.steps, 'steps of Vectors'))
-        self._keep(size=checks.whole(self.size, 'size of Vectors'))
+        self._keep(steps=checks.integer(self.steps, 'steps of Vectors'))
+        self._keep(size=checks.integer(self.size, 'size of Vectors'))
 
     @property
     def shape(self):
@@ -185,13 +187,13 @@ class Vectors(Condition):
         return f'{self.steps} vectors of {self.size} finite real numbers each'
 
     def contains(self, values):
-        return abs(values) < np.inf
+        return Reals().contains(values)
 
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class Image(Condition):
-    """An image, such as a coarse or a grey one of the same thing: whole numbers 0 … levels-1, as events are.
+    """An image, such as a coarse or a grey one of the same thing: integers 0 … levels-1, as events are.
 
     Args:
         shape: `(height, width, channels)`.
@@ -208,7 +210,7 @@ class Image(Condition):
         self._keep(shape=checks.event_shape(self.shape))
         if len(self.shape) != 3:
             raise ValueError(f'Image needs a shape (height, width, channels), got {self.shape}.')
-        self._keep(levels=checks.whole(self.levels, 'levels of Image', 2))
+        self._keep(levels=checks.integer(self.levels, 'levels of Image', 2))
 
     @property
     def num_features(self):
@@ -220,12 +222,7 @@ class Image(Condition):
         return ops.reshape(values, (-1, self.num_features))
 
     def describe(self):
-        return f'images of shape {self.shape}, each value a whole number from 0 to {self.levels - 1}'
+        return f'images of shape {self.shape}, each value an integer from 0 to {self.levels - 1}'
 
     def contains(self, values):
-        return contains_whole(values, self.levels)
-
-
-def contains_whole(values, count):
-    """Whether each number is a whole one from 0 to count-1: booleans of the same shape."""
-    return (values >= 0) & (values < count) & (values % 1 == 0)
+        return Integers(self.levels).contains(values)

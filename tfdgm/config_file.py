@@ -26,17 +26,22 @@ TYPES = {
                 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': FLAG,
                  'mirror': FLAG, 'optimizer': OPTIMIZER},
-    'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'train_nll': NUMBER, 'validation_nll': NUMBER,
-               'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS, 'diverged': INTEGER},
-    'results': {'nll': NUMBER, 'standard_error': NUMBER, 'bits_per_dim': NUMBER, 'examples': INTEGER},
+    'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
+               'diverged': INTEGER},
+    'results': {'examples': INTEGER},
 }
 # What is never missing, nor null.
 ALWAYS = {
     'dataset': ('name',),
     'training': (),
-    'record': ('epochs', 'best_epoch', 'train_nll', 'validation_nll', 'minutes', 'hardware'),
-    'results': ('nll', 'standard_error', 'bits_per_dim', 'examples'),
+    'record': ('epochs', 'best_epoch', 'minutes', 'hardware'),
+    'results': ('examples',),
 }
+
+
+# How figures are shown, by their names in "results" and, behind the name of a split, in "record".
+FIGURES = 'train_', 'validation_'
+SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f')}
 
 
 def read_config(path) -> dict:
@@ -68,7 +73,28 @@ def read_config(path) -> dict:
         where = f'"{split}" in "results"'
         check(result, OBJECT, f'{path}: {where}')
         check_values(result, 'results', where, path)
+        for name, value in result.items():
+            check(value, NUMBER, f'{path}: {name} in {where}')
+    if 'record' in config:
+        check_figures(config['record'], path)
     return config
+
+
+def shown(results: dict) -> dict:
+    """The figures in the results of a split as texts, by what stands above them: all but how many examples."""
+    figures = {}
+    for name, value in results.items():
+        if name != 'examples':
+            title, form = SHOWN.get(name, (name, '.4f'))
+            figures[title] = format(value, form)
+    return figures
+
+
+def shown_record(record: dict) -> tuple[str, str]:
+    """The figures of the best epoch in a record, on the training and on the validation split, with their unit."""
+    name = next(key.removeprefix('validation_') for key in record if key.startswith('validation_'))
+    title, form = SHOWN.get(name, (name, '.4f'))
+    return tuple(f'{record[f"{split}_{name}"]:{form}} {title}' for split in ('train', 'validation'))
 
 
 def recipe_of(config: dict) -> dict:
@@ -145,6 +171,16 @@ def check_values(values: dict, part: str, where: str, path: pathlib.Path):
     for key, kind in TYPES[part].items():
         if key in values and (values[key] is not None or key in ALWAYS[part]):
             check(values[key], kind, f'{path}: {key} in {where}')
+
+
+def check_figures(record: dict, path: pathlib.Path):
+    """Raises unless a record has one figure of the best epoch, on both splits."""
+    names = {split: [key.removeprefix(split) for key in record if key.startswith(split)] for split in FIGURES}
+    if len(names['train_']) != 1 or names['train_'] != names['validation_']:
+        raise ValueError(f'{path}: "record" needs a figure of both splits, such as train_nll and validation_nll.')
+    for split in FIGURES:
+        name = split + names[split][0]
+        check(record[name], NUMBER, f'{path}: {name} in "record"')
 
 
 def check(value, kind: str, what: str):

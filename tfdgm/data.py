@@ -1,6 +1,6 @@
 """Named datasets as `tf.data` pipelines of events in the library's common space.
 
-An event is a float32 tensor: whole numbers 0 … levels-1 for quantised data, {0, 1} for binary data, real numbers for
+An event is a float32 tensor: integers 0 … levels-1 for quantised data, {0, 1} for binary data, real numbers for
 tables; NaN fills up sounds that are shorter than others. `digits` comes with scikit-learn and needs nothing, nor do
 the densities of `tfdgm.planes`; a name that ends in .csv or .tsv is a file; every other name is one of TensorFlow
 Datasets.
@@ -77,7 +77,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     name = os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
     if not isinstance(split, str):
         raise ValueError(f"split must be a text such as 'train', 'validation' or 'test', got {split!r}.")
-    checks.whole(seed, 'seed of a dataset', 0)
+    checks.integer(seed, 'seed of a dataset', 0)
     if binarization not in (None, *BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of {", ".join(BINARIZATIONS)}.')
     if levels is not None and binarization is not None:
@@ -102,7 +102,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     if size is not None:
         dataset = _smaller(dataset, own_levels, size, name)
     if levels is not None:
-        if checks.whole(levels, f'levels of {name}', 2) > own_levels:
+        if checks.integer(levels, f'levels of {name}', 2) > own_levels:
             raise ValueError(f'levels of {name} can be at most its own {own_levels}, got {levels}.')
         dataset = dataset.map(lambda *example: _coarser(example, own_levels, levels), tf.data.AUTOTUNE)
     if binarization is not None and own_levels > 2:
@@ -181,7 +181,7 @@ def _spoken_digit(split, labels, levels, length):
 
     if split not in SPLITS:
         raise ValueError(f'spoken_digit has the splits {", ".join(SPLITS)}; got {split!r}.')
-    length = LONGEST_SOUND if length is None else checks.whole(length, 'length of spoken_digit')
+    length = LONGEST_SOUND if length is None else checks.integer(length, 'length of spoken_digit')
     builder = _builder('spoken_digit')
     # A file is called 7_jackson_32.wav: the digit, the speaker, and the number of the recording.
     recordings = [(*example['audio/filename'].decode().removesuffix('.wav').split('_'), example['audio'])
@@ -240,7 +240,7 @@ def _smaller(dataset, levels, size, name):
     """Images whose sides have `size` pixels, each the rounded mean of a square of their own."""
     image, *_ = dataset.element_spec if isinstance(dataset.element_spec, tuple) else (dataset.element_spec,)
     height, width, channels = image.shape
-    checks.whole(size, f'size of {name}')
+    checks.integer(size, f'size of {name}')
     if width is None or height != width or width % size:
         raise ValueError(f'size of {name} should divide the sides of its images, and these are {height}x{width}; got '
                          f'{size}.')

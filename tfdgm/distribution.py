@@ -1,13 +1,12 @@
-"""ModelDistribution: the view of a model that TensorFlow Probability understands."""
+"""The views of models that TensorFlow Probability understands: of samples alone, and with a density."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import tree
-from tensorflow.python.eager import record
 
-from tfdgm import checks, pieces
+from tfdgm import checks, internals, pieces
 from tfdgm.batches import batch_size, never_empty
 from tfdgm.extremes import in_float32
 from tfdgm.random import stateless_seed
@@ -20,9 +19,9 @@ tfd = tfp.distributions
 class ModelDistribution(WithoutClosedForms, tfd.Distribution):
     """A `tfd.Distribution` over the events of a model. `model.distribution(condition)` makes one.
 
-    It owns no variables: its `variables` and `trainable_variables` are the model's, and training the model changes
-    it. Its batch shape is that of the condition. A condition that is a `tf.Variable` counts among them, and the
-    distribution follows its values.
+    It gives samples; where the model has a density, it is a `DensityDistribution`. It owns no variables: its
+    `variables` and `trainable_variables` are the model's, and training the model changes it. Its batch shape is that
+    of the condition. A condition that is a `tf.Variable` counts among them, and the distribution follows its values.
 
     `sample` takes an integer, a stateless seed (int32 `[2]`) or None as its seed. An integer means the same samples
     in every call, with XLA and without.
@@ -38,7 +37,8 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
     """
 
-    def __init__(self, model, condition=None, validate_args=False, allow_nan_stats=True, name=None):
+    def __init__(self, model, condition=None, validate_args: bool = False, allow_nan_stats: bool = True,
+                 name: str | None = None):
         parameters = dict(locals())
         condition = condition_tensor(model.condition, condition)
         name = name or type(model).__name__
@@ -106,8 +106,63 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         shape = tf.shape(self._condition)
         return shape[:tf.size(shape) - len(self._model.condition.shape)]
 
+    def _sample_n(self, n, seed=None, given=()):
+        batch_shape, seed = self._batch_shape_tensor(), stateless_seed(seed)
+        condition = self._repeated_condition(n)
+        count = n * tf.reduce_prod(batch_shape)
+        if tf.get_static_value(count) == 0:
+            samples = tf.zeros((0, *self._model.event_shape))
+        else:
+            samples = self._draw(count, condition, seed, given)
+        if condition is not None:
+            valid = self._model.is_valid(condition)
+            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
+        return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
+
+    def _repeated_condition(self, n):
+        """The condition of each of `n` samples: `[n * size of the batch, *condition.shape]`, or None."""
+        if self._condition is None:
+            return None
+        inner = self._model.condition.shape
+        return tf.reshape(tf.repeat(tf.reshape(self.condition, (1, -1, *inner)), n, axis=0), (-1, *inner))
+
+    def _draw(self, count, condition, seed, given):
+        """Samples `[count, *event_shape]`; no gradient passes through them."""
+        # A tape would ask an XLA function for all the values of its loops, which it can't give.
+        with internals.without_tapes():
+            samples = pieces.draw(self._draw_piece, count, self._model.sampling_batch, condition, seed, given,
+                                  exact=not tf.executing_eagerly())
+        return tf.stop_gradient(samples)
+
+    def _draw_piece(self, size, *args):
+        """Samples `[size, *event_shape]`, compiled where it is known how many."""
+        if isinstance(size, int):
+            return self._model.run(self._model.sample, size, *args, jit_compile=self._samples_with_xla)
+        return self._model.sample(size, *args)
+
+    @property
+    def _samples_with_xla(self) -> bool:
+        return self._model.uses_xla(self._model.samples_with_xla)
+
+    def _log_prob(self, x):
+        raise NotImplementedError(f'{type(self._model).__name__} gives samples and no density, so it has no '
+                                  'log-probabilities. Compare samples instead, or take a tfdgm.DensityModel.')
+
+    def sample(self, sample_shape=(), seed=None, name='sample', **kwargs):
+        """`tfd.Distribution.sample`: `[*sample_shape, *batch_shape, *event_shape]`, float32.
+
+        Raises:
+            ValueError: if `sample_shape` or `seed` is not of its kind.
+        """
+        checks.sample_shape(sample_shape)
+        return super().sample(sample_shape, seed, name, **kwargs)
+
+
+class DensityDistribution(ModelDistribution):
+    """A `ModelDistribution` that also scores events. `model.distribution(condition)` of a `DensityModel` makes one."""
+
     def _default_event_space_bijector(self):
-        if self._model.is_discrete:
+        if self._support.is_discrete:
             return None
         return tfb.Identity(validate_args=self.validate_args)
 
@@ -115,7 +170,7 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
         checks.real(x)
-        x = in_float32(x, self._takes_integers)
+        x = in_float32(x, self._support.is_discrete)
         condition = self.condition
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
@@ -133,57 +188,16 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         """Log-probabilities of events `[n, *event_shape]`; in pieces, where neither a graph nor a tape wants all."""
         if not tf.executing_eagerly():
             return self._log_density(x, condition)
-        size = x.shape[0] if record.could_possibly_record() else self._model.scoring_batch
-        # Without XLA: a gradient of this call could not take the loops' values out of an XLA function.
-        return pieces.score(lambda *piece: self._model.run(self._log_density, *piece, jit_compile=False),
-                            x, condition, size)
+        if internals.tape_may_watch():
+            # Without XLA: a gradient could not take the values of loops out of its functions.
+            return self._model.run(self._log_density, x, condition, jit_compile=False)
+        jit_compile = self._model.uses_xla(self._model.scores_with_xla)
+        return pieces.score(lambda *piece: self._model.run(self._log_density, *piece, jit_compile=jit_compile),
+                            x, condition, self._model.scoring_batch, exact=not jit_compile)
 
     def _log_density(self, x, condition):
         """Log-probabilities of events `[n, *event_shape]`, all at once."""
         return self._model(x if condition is None else (x, condition))
-
-    def _sample_n(self, n, seed=None, given=()):
-        batch_shape, seed = self._batch_shape_tensor(), stateless_seed(seed)
-        condition = self._repeated_condition(n)
-        count = n * tf.reduce_prod(batch_shape)
-        if tf.get_static_value(count) == 0:
-            samples = tf.zeros((0, *self._model.event_shape))
-        else:
-            samples = self._draw(count, condition, seed, given)
-        if condition is not None:
-            valid = tf.reduce_all(tf.math.is_finite(self._model.condition.encode(condition)), axis=-1)
-            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
-        return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
-
-    def _repeated_condition(self, n):
-        """The condition of each of `n` samples: `[n * size of the batch, *condition.shape]`, or None."""
-        if self._condition is None:
-            return None
-        inner = self._model.condition.shape
-        return tf.reshape(tf.repeat(tf.reshape(self.condition, (1, -1, *inner)), n, axis=0), (-1, *inner))
-
-    def _draw(self, count, condition, seed, given):
-        """Samples `[count, *event_shape]`; no gradient passes through them."""
-        # A tape would ask an XLA function for all the values of its loops, which it can't give.
-        with record.stop_recording():
-            samples = pieces.draw(self._draw_piece, count, self._model.sampling_batch, condition, seed, given,
-                                  exact=not tf.executing_eagerly())
-        return tf.stop_gradient(samples)
-
-    def _draw_piece(self, size, *args):
-        """Samples `[size, *event_shape]`, compiled where it is known how many."""
-        if isinstance(size, int):
-            return self._model.run(self._model.sample, size, *args)
-        return self._model.sample(size, *args)
-
-    def sample(self, sample_shape=(), seed=None, name='sample', **kwargs):
-        """`tfd.Distribution.sample`: `[*sample_shape, *batch_shape, *event_shape]`, float32.
-
-        Raises:
-            ValueError: if `sample_shape` or `seed` is not of its kind.
-        """
-        checks.sample_shape(sample_shape)
-        return super().sample(sample_shape, seed, name, **kwargs)
 
     def log_prob(self, value, name='log_prob', **kwargs):
         """`tfd.Distribution.log_prob`, in nats: `[…, *event_shape]` -> `[…]`, float32.
@@ -201,10 +215,6 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         """The same as `log_prob`."""
         return super().unnormalized_log_prob(self._real_events(value), name, **kwargs)
 
-    @property
-    def _takes_integers(self) -> bool:
-        return self._model.is_discrete
-
     def _real_events(self, values):
         """Events of real numbers, as float32 where they are not tensors: TFP would round them, and make infinite ones.
 
@@ -215,25 +225,22 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         if tf.is_tensor(values):
             return values
         tensors = any(map(tf.is_tensor, tree.flatten(values)))
-        return in_float32(values if tensors else np.asarray(values), self._takes_integers)
+        return in_float32(values if tensors else np.asarray(values), self._support.is_discrete)
 
-    def _contains(self, x):
-        """Whether each number of events `[n, *event_shape]` is one that `log_prob` takes."""
-        return self._model.contains(x) | self._model.padding(x)
-
+    @property
     def _support(self):
-        """Those numbers, in words for people."""
-        return self._model.support()
+        """The support of what `log_prob` takes."""
+        return self._model.support
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)
-        x = tf.reshape(in_float32(x, self._takes_integers), (-1, *self._model.event_shape))
-        contained = tf.reshape(self._contains(x), [-1])
+        x = tf.reshape(in_float32(x, self._support.is_discrete), (-1, *self._model.event_shape))
+        contained = tf.reshape(self._support.contains(x) | self._model.padding(x), [-1])
         x = tf.reshape(x, [-1])
         example = tf.gather(x, tf.argmin(tf.cast(contained, tf.int32)))
-        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._support()}; one is'
+        message = f'log_prob of {type(self._model).__name__} needs every value to be {self._support}; one is'
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]
 
 

@@ -53,8 +53,8 @@ class Guard:
 
     def record(self, model, x, condition, sample_weight):
         """Counts what is invalid in a batch, if it is the first at fault."""
-        valid = (model.contains(x) | model.padding(x),
-                 tf.constant([True]) if condition is None else tf.math.is_finite(model.condition.encode(condition)),
+        valid = (model.support.contains(x) | model.padding(x),
+                 tf.constant([True]) if condition is None else tf.math.is_finite(model.encode_condition(condition)),
                  tf.constant([True]) if sample_weight is None else valid_weights(sample_weight))
         # Not by counting what is not valid: TensorFlow makes `x >= y` of `not x < y`, also where x is NaN.
         counts = [tf.cast(tf.size(part), tf.float32) - tf.math.count_nonzero(part, dtype=tf.float32) for part in valid]
@@ -66,7 +66,8 @@ class Guard:
         """One of Keras's functions of an iterator, which then raises an error about the batch at fault, if any."""
         @functools.wraps(function)
         def step(iterator):
-            logs = function(iterator)
+            with model.explaining():
+                logs = function(iterator)
             self.batches += model.steps_per_execution
             faults, *counts = self.counts.numpy()
             if faults:
@@ -88,7 +89,7 @@ def explained(model, place, values, conditions, weights) -> Exception:
     name, kept = type(model).__name__, 'The weights are as they were before it.'
     if values:
         return ValueError(f'{place} of the epoch holds {values:.0f} values that are NaN or outside the '
-                          f'support: this {name} needs every value to be {model.support()}. {kept}')
+                          f'support: this {name} needs every value to be {model.support}. {kept}')
     if conditions:
         return ValueError(f'{place} of the epoch holds conditions that are not valid; expected '
                           f'{model.condition.describe()}. {kept}')
@@ -96,7 +97,7 @@ def explained(model, place, values, conditions, weights) -> Exception:
         return ValueError(f'{place} of the epoch holds {weights:.0f} sample weights that are negative or not finite. '
                           f'{kept}')
     hint = ''
-    if not model.is_discrete and model.standardization is not None:
+    if model.standardization is not None:
         hint = ' Before `fit`, call adapt(events), unless the values are of order 1 already.'
     return NonFiniteError(f'{place} of the epoch has a loss, a log-probability or a gradient that is not finite, and '
                           f'its events are valid: the training has diverged. {kept} Lower the learning rate.{hint}')

@@ -12,20 +12,17 @@ class ConditionBias(keras.layers.Layer):
     Without a condition it has no weights and adds nothing.
     """
 
-    def __init__(self, condition, shape, **kwargs):
+    def __init__(self, condition_features: int, shape: tuple, **kwargs):
         super().__init__(**kwargs)
-        self.condition = condition
         self.shape = tuple(shape)
-        if condition is not None:
-            self.kernel = self.add_weight(
-                shape=(condition.num_features, *self.shape), initializer='zeros', name='kernel')
+        self.kernel = self.add_weight(
+            shape=(condition_features, *self.shape), initializer='zeros', name='kernel') if condition_features else None
         self.built = True
 
-    def call(self, values):
-        if self.condition is None:
+    def call(self, features):
+        if self.kernel is None:
             return keras.ops.zeros((1, *self.shape), self.compute_dtype)
-        features = keras.ops.cast(self.condition.encode(values), self.compute_dtype)
-        return keras.ops.tensordot(features, self.kernel, axes=1)
+        return keras.ops.tensordot(keras.ops.cast(features, self.compute_dtype), self.kernel, axes=1)
 
 
 class Dropout(keras.layers.Layer):
@@ -72,8 +69,8 @@ class Standardization(keras.layers.Layer):
         self.deviation = self.add_weight(shape=shape, initializer='ones', trainable=False, name='deviation')
         self.built = True
 
-    def adapt(self, x):
-        """Takes mean and standard deviation from events `[n, *event_shape]`; NaN fills short ones up.
+    def initialize(self, x):
+        """Data-dependent initialisation: mean and standard deviation of events `[n, *event_shape]`, NaN left out.
 
         Raises:
             ValueError: if a site is constant, or its values are too close together for float32.

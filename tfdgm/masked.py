@@ -41,10 +41,10 @@ class MaskedNetwork(keras.layers.Layer):
     estimation", 2015 (https://arxiv.org/abs/1502.03509).
 
     Args:
-        visited_sites: the site at each position, for each mask: `[masks, sites]`.
+        orderings: the site at each position, for each mask: `[masks, sites]`.
         num_parameters: how many outputs a site has.
         hidden_units: the width of each hidden layer, one or more.
-        condition: what it depends on besides; it adds to the biases of every layer.
+        condition_features: how many features the condition has, or 0; they add to the biases of every layer.
         activation: of the hidden units, a name that Keras knows.
         direct_connections: whether the outputs also see the earlier sites directly.
         dropout: the share of the hidden units that is left out at each training step.
@@ -54,17 +54,17 @@ class MaskedNetwork(keras.layers.Layer):
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, visited_sites, num_parameters, hidden_units, *, condition=None, activation='relu',
+    def __init__(self, orderings, num_parameters, hidden_units, *, condition_features=0, activation='relu',
                  direct_connections=False, dropout=0., random=None, seed=0, output_initializer=None, **kwargs):
         super().__init__(**kwargs)
-        self.visited_sites, self.num_parameters = visited_sites, num_parameters
-        self.hidden_units = tuple(checks.whole(units, 'each of the hidden_units') for units in hidden_units)
-        self.num_masks, self.num_sites = visited_sites.shape
+        self.orderings, self.num_parameters = orderings, num_parameters
+        self.hidden_units = tuple(checks.integer(units, 'each of the hidden_units') for units in hidden_units)
+        self.num_masks, self.num_sites = orderings.shape
         policy = self.dtype_policy
         self._activate = keras.activations.get(activation)
         self._dropout = Dropout(dropout, seed=seed, dtype=policy, name='dropout')
         self._degrees = [self._layer_degrees(units, random) for units in self.hidden_units]
-        positions = np.argsort(visited_sites, axis=1)
+        positions = np.argsort(orderings, axis=1)
         outputs = np.repeat(positions, num_parameters, axis=1)
         degrees = [positions, *self._degrees]
         self.kernels, self.biases, self.condition_biases = [], [], []
@@ -74,7 +74,7 @@ class MaskedNetwork(keras.layers.Layer):
                 initializer=Reachable(degrees[layer], degrees[layer + 1])))
             self.biases.append(self.add_weight(shape=(units,), initializer='zeros', name=f'bias_{layer}'))
             self.condition_biases.append(ConditionBias(
-                condition, (units,), dtype=policy, name=f'condition_bias_{layer}'))
+                condition_features, (units,), dtype=policy, name=f'condition_bias_{layer}'))
         size = self.num_sites * num_parameters
         self.output_kernel = self.add_weight(
             shape=(self.hidden_units[-1], size), name='output_kernel',
@@ -82,7 +82,8 @@ class MaskedNetwork(keras.layers.Layer):
         self.direct_kernel = self.add_weight(
             shape=(self.num_sites, size), initializer='zeros', name='direct_kernel') if direct_connections else None
         self.output_bias = self.add_weight(shape=(size,), initializer='zeros', name='output_bias')
-        self.output_condition_bias = ConditionBias(condition, (size,), dtype=policy, name='output_condition_bias')
+        self.output_condition_bias = ConditionBias(
+            condition_features, (size,), dtype=policy, name='output_condition_bias')
         self.built = True
 
     def _layer_degrees(self, units: int, random) -> np.ndarray:
@@ -99,20 +100,20 @@ class MaskedNetwork(keras.layers.Layer):
         rows, columns = ops.expand_dims(input_degrees, 1), ops.expand_dims(output_degrees, 0)
         return ops.where(rows < columns if strict else rows <= columns, kernel, ops.zeros((), kernel.dtype))
 
-    def call(self, values, condition=None, mask_index=0, training=False):
+    def call(self, values, features=None, mask_index=0, training=False):
         """The outputs of every site under one mask: `[batch, sites]` -> `[batch, sites, num_parameters]`."""
-        positions = ops.take(np.argsort(self.visited_sites, axis=1).astype('int32'), mask_index, axis=0)
+        positions = ops.take(np.argsort(self.orderings, axis=1).astype('int32'), mask_index, axis=0)
         hidden, degrees = values, positions
         layers = zip(self.kernels, self.biases, self.condition_biases, self._degrees)
         for kernel, bias, condition_bias, layer_degrees in layers:
             layer_degrees = ops.take(layer_degrees.astype('int32'), mask_index, axis=0)
             kernel = self._masked(ops.convert_to_tensor(kernel), degrees, layer_degrees)
-            hidden = self._activate(ops.matmul(hidden, kernel) + bias + condition_bias(condition))
+            hidden = self._activate(ops.matmul(hidden, kernel) + bias + condition_bias(features))
             hidden = self._dropout(hidden, training=training)
             degrees = layer_degrees
         outputs = ops.repeat(positions, self.num_parameters)
         kernel = self._masked(ops.convert_to_tensor(self.output_kernel), degrees, outputs, strict=True)
-        result = ops.matmul(hidden, kernel) + self.output_bias + self.output_condition_bias(condition)
+        result = ops.matmul(hidden, kernel) + self.output_bias + self.output_condition_bias(features)
         if self.direct_kernel is not None:
             kernel = self._masked(ops.convert_to_tensor(self.direct_kernel), positions, outputs, strict=True)
             result = result + ops.matmul(values, kernel)
@@ -138,12 +139,12 @@ class MaskedNetwork(keras.layers.Layer):
                            np.concatenate([nothing, exist]).astype('float32')))
         return tables
 
-    def initial_state(self, masks, condition=None):
+    def initial_state(self, masks, features=None):
         """The state before the first position, of events that each have a mask: int32 `[batch]`."""
         batch_size = ops.shape(masks)[0]
 
         def start(bias, condition_bias):
-            return ops.broadcast_to(bias + condition_bias(condition), (batch_size, *bias.shape))
+            return ops.broadcast_to(bias + condition_bias(features), (batch_size, *bias.shape))
 
         preactivations = [start(*biases) for biases in zip(self.biases, self.condition_biases)]
         return {'masks': masks, 'preactivations': preactivations,
@@ -153,7 +154,7 @@ class MaskedNetwork(keras.layers.Layer):
     def step(self, state, position, previous):
         """The outputs at one position, `[batch, num_parameters]`, given the value at the one before, `[batch]`."""
         masks, size = state['masks'], self.num_parameters
-        sites = ops.take(self.visited_sites.astype('int32'), masks, axis=0)
+        sites = ops.take(self.orderings.astype('int32'), masks, axis=0)
         site, last_site = sites[:, position], sites[:, ops.maximum(position - 1, 0)]
         value = previous[:, None]
         # What has just arrived: first the previous value, then the units that it completes, layer by layer.

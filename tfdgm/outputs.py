@@ -4,6 +4,7 @@ An output turns the last axis of a parameter tensor into one TFP distribution fo
 that distribution can take. A system that produces `num_parameters` numbers for a site can use any of them.
 """
 
+import abc
 import dataclasses
 
 import numpy as np
@@ -15,11 +16,12 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.configuration import Configured
 from tfdgm.logistic import DiscretizedLogistic
+from tfdgm.support import Integers, Reals, Support
 
 tfd = tfp.distributions
 
 
-class Output(Configured):
+class Output(Configured, abc.ABC):
     """Base of the outputs.
 
     A subclass gives `num_parameters`, `distribution` and `quantile`, and says what its values look like to a network.
@@ -27,18 +29,18 @@ class Output(Configured):
     """
 
     num_uniforms = 1
-    is_discrete = True
 
     @property
+    @abc.abstractmethod
     def num_parameters(self) -> int:
         """How many real numbers describe one site."""
-        raise NotImplementedError
 
     @property
     def num_indicators(self) -> int:
         """How many numbers `indicators` makes of one value."""
         return 1
 
+    @abc.abstractmethod
     def distribution(self, parameters) -> tfd.Distribution:
         """Makes the distributions of all sites.
 
@@ -48,8 +50,8 @@ class Output(Configured):
         Returns:
             A `tfd.Distribution` of scalar events with batch shape `[...]`.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def quantile(self, parameters, uniforms):
         """Draws values by inverting the distribution function, so that a seed means the same values everywhere.
 
@@ -62,7 +64,6 @@ class Output(Configured):
         Returns:
             `[...]`, one value for each site.
         """
-        raise NotImplementedError
 
     def scale(self, x):
         """What a network sees of the values `x`: one number each, of order 1, and 0 of 0. `[...]` -> `[...]`."""
@@ -76,13 +77,10 @@ class Output(Configured):
         """`[...]` -> `[..., num_indicators]`: numbers of which any function of a discrete value is an affine one."""
         return ops.expand_dims(x, -1)
 
-    def support(self) -> str:
-        """The values a site can take, in words for people."""
-        raise NotImplementedError
-
-    def contains(self, x):
-        """Whether each value of an array or a float32 tensor lies in the support: `[...]` -> booleans `[...]`."""
-        raise NotImplementedError
+    @property
+    @abc.abstractmethod
+    def support(self) -> Support:
+        """The numbers that a site can hold."""
 
 
 @register_keras_serializable('tfdgm')
@@ -106,15 +104,13 @@ class Bernoulli(Output):
         probability = self.distribution(parameters).probs_parameter()
         return tf.cast(uniforms[..., 0] < probability, tf.float32)
 
+    @property
     def support(self):
-        return '0 or 1'
-
-    def contains(self, x):
-        return (x == 0) | (x == 1)
+        return Integers(2)
 
 
 class Quantised(Output):
-    """Base of the outputs whose values are whole numbers 0 … levels-1; a subclass has the field `levels`."""
+    """Base of the outputs whose values are integers 0 … levels-1; a subclass has the field `levels`."""
 
     @property
     def num_indicators(self):
@@ -129,17 +125,15 @@ class Quantised(Output):
     def indicators(self, x):
         return ops.cast(ops.expand_dims(x, -1) == ops.arange(1, self.levels, dtype=x.dtype), x.dtype)
 
+    @property
     def support(self):
-        return f'a whole number from 0 to {self.levels - 1}'
-
-    def contains(self, x):
-        return (x >= 0) & (x < self.levels) & (x % 1 == 0)
+        return Integers(self.levels)
 
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class Categorical(Quantised):
-    """Quantised sites, whole numbers 0 … levels-1: one logit for each level.
+    """Quantised sites, integers 0 … levels-1: one logit for each level.
 
     Args:
         levels: how many values a site can take, at least 2.
@@ -151,7 +145,7 @@ class Categorical(Quantised):
     levels: int
 
     def __post_init__(self):
-        self._keep(levels=checks.whole(self.levels, 'levels of Categorical', 2))
+        self._keep(levels=checks.integer(self.levels, 'levels of Categorical', 2))
 
     @property
     def num_parameters(self):
@@ -194,10 +188,9 @@ class MixtureOfGaussians(Output):
     min_scale: float = 1e-3
 
     num_uniforms = 2
-    is_discrete = False
 
     def __post_init__(self):
-        self._keep(components=checks.whole(self.components, 'components of MixtureOfGaussians'))
+        self._keep(components=checks.integer(self.components, 'components of MixtureOfGaussians'))
         self._keep(min_scale=checks.positive(self.min_scale, 'min_scale of MixtureOfGaussians'))
 
     @property
@@ -221,17 +214,15 @@ class MixtureOfGaussians(Output):
         scale = tf.reduce_sum(chosen * normal.scale, axis=-1)
         return tfd.Normal(location, scale).quantile(uniforms[..., 1])
 
+    @property
     def support(self):
-        return 'a finite real number'
-
-    def contains(self, x):
-        return abs(x) < np.inf
+        return Reals()
 
 
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class MixtureOfLogistics(Quantised):
-    """Quantised sites, whole numbers 0 … levels-1: a mixture of logistic distributions, rounded to them.
+    """Quantised sites, integers 0 … levels-1: a mixture of logistic distributions, rounded to them.
 
     Levels beside each other get similar probabilities from the start, and 3 parameters a component stand for a logit
     of each level. The first and the last level take what lies beyond. A site's parameters are the components' logits,
@@ -254,8 +245,8 @@ class MixtureOfLogistics(Quantised):
     num_uniforms = 2
 
     def __post_init__(self):
-        self._keep(levels=checks.whole(self.levels, 'levels of MixtureOfLogistics', 2))
-        self._keep(components=checks.whole(self.components, 'components of MixtureOfLogistics'))
+        self._keep(levels=checks.integer(self.levels, 'levels of MixtureOfLogistics', 2))
+        self._keep(components=checks.integer(self.components, 'components of MixtureOfLogistics'))
 
     @property
     def num_parameters(self):

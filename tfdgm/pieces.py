@@ -58,7 +58,7 @@ def _draw_unknown(sample, count, size, condition, seed, given, dtypes):
     return tree.map_structure(lambda part: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))[:count], pieces)
 
 
-def score(log_prob, x, condition, size: int):
+def score(log_prob, x, condition, size: int, exact: bool = True):
     """Log-probabilities `[n]` of events `[n, …]`, `size` of them at once.
 
     Args:
@@ -66,12 +66,18 @@ def score(log_prob, x, condition, size: int):
         x: events.
         condition: one for each, or None.
         size: how many at once.
+        exact: whether the last piece has as many events as are left; else a power of two, some of them twice, so that
+            a few programs serve all counts.
     """
-    if x.shape[0] <= size:
-        return log_prob(x, condition)
-    starts = range(0, x.shape[0], size)
-    return tf.concat([log_prob(x[start:start + size], None if condition is None else condition[start:start + size])
-                      for start in starts], axis=0)
+    count, scores = x.shape[0], []
+    for start in range(0, count, size):
+        left = min(count - start, size)
+        scored = left if exact else 1 << (left - 1).bit_length()
+        if scored == count:
+            return log_prob(x, condition)
+        places = tf.minimum(tf.range(start, start + scored), count - 1)
+        scores.append(log_prob(*_at(places, x, condition))[:left])
+    return tf.concat(scores, axis=0)
 
 
 def _at(places, *parts):

@@ -56,7 +56,7 @@ def uniforms(shape, seed):
 
     Of a seed, the numbers of a larger shape begin with those of a smaller one, if only the first axis differs.
 
-    TensorFlow's whole numbers agree with and without XLA once the algorithm is named; its real numbers do not.
+    TensorFlow's integers agree with and without XLA once the algorithm is named; its real numbers do not.
     """
     bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg='philox')
     return to_unit(bits)
@@ -71,8 +71,8 @@ def hashed_uniforms(x, draw=0):
     """Float32 numbers, as if uniform on (0, 1), that follow from the event that they belong to.
 
     Args:
-        x: events of whole numbers, `[batch, *event_shape]`.
-        draw: another whole number, perhaps a tensor, gives other numbers.
+        x: events of integers, `[batch, *event_shape]`.
+        draw: another integer, perhaps a tensor, gives other numbers.
 
     Returns:
         `[batch, *event_shape]`: the same for the same event, whatever else is in the batch.

@@ -1,6 +1,6 @@
-"""Sound: waveforms as whole numbers, and WAV files.
+"""Sound: waveforms as integers, and WAV files.
 
-A waveform is an array of real numbers from -1 to 1. Models of sound see it after μ-law companding, as whole numbers
+A waveform is an array of real numbers from -1 to 1. Models of sound see it after μ-law companding, as integers
 0 … levels-1: levels lie closer together where the wave is small, as the ear hears.
 """
 
@@ -24,16 +24,16 @@ def encode(waveform, levels: int = 256) -> np.ndarray:
         levels: how many.
 
     Returns:
-        Whole numbers 0 … levels-1, float32, of the same shape.
+        Integers 0 … levels-1, float32, of the same shape.
 
     Raises:
-        ValueError: if it is no waveform, or `levels` no whole number of at least 2.
+        ValueError: if it is no waveform, or `levels` no integer of at least 2.
 
     >>> import numpy as np, tfdgm
     >>> tfdgm.sound.encode(np.array([-1, -0.01, 0, 0.01, 1]))
     array([  0.,  98., 128., 157., 255.], dtype=float32)
     """
-    mu = checks.whole(levels, 'levels of sound', 2) - 1
+    mu = checks.integer(levels, 'levels of sound', 2) - 1
     waveform = checked_waveform(waveform)
     companded = np.sign(waveform) * np.log1p(mu * abs(waveform)) / np.log1p(mu)
     return np.floor((companded + 1) / 2 * mu + 0.5).astype('float32')
@@ -50,10 +50,10 @@ def decode(values, levels: int = 256) -> np.ndarray:
     >>> bool(np.all(tfdgm.sound.encode(waveform) == np.arange(256)))
     True
     """
-    mu = checks.whole(levels, 'levels of sound', 2) - 1
+    mu = checks.integer(levels, 'levels of sound', 2) - 1
     values = np.asarray(values)
     if values.dtype.kind not in 'biuf' or not np.all(np.isnan(values) | np.isin(values, np.arange(levels))):
-        raise ValueError(f'Expected whole numbers from 0 to {mu}, levels of sound, or NaN; got {example(values)}.')
+        raise ValueError(f'Expected integers from 0 to {mu}, levels of sound, or NaN; got {example(values)}.')
     companded = 2 * np.nan_to_num(values.astype('float64'), nan=mu / 2) / mu - 1
     return (np.sign(companded) * np.expm1(abs(companded) * np.log1p(mu)) / mu).astype('float32')
 
@@ -74,14 +74,14 @@ def read(path, rate: int) -> np.ndarray:
             empty or silent.
     """
     path = pathlib.Path(path)
-    checks.whole(rate, 'rate of sound')
+    checks.integer(rate, 'rate of sound')
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:
         with wave.open(str(path)) as file:
             parameters, data = file.getparams(), file.readframes(file.getnframes())
     except (wave.Error, EOFError, RuntimeError) as error:  # What the module raises for files that are cut or damaged.
-        raise ValueError(f'{path} is not a WAV file of whole numbers, or damaged. {error}'.strip()) from error
+        raise ValueError(f'{path} is not a WAV file of integers, or damaged. {error}'.strip()) from error
     whole = parameters.nframes * parameters.nchannels * parameters.sampwidth
     if len(data) != whole:
         raise ValueError(f'{path} is damaged: it should hold {whole} bytes of sound and holds {len(data)}.')
@@ -116,10 +116,10 @@ def write(path, waveform, rate: int):
     """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
 
     Raises:
-        ValueError: if it is no waveform, or `rate` is no whole number up to 1,000,000. A file that is there stays as
+        ValueError: if it is no waveform, or `rate` is no integer up to 1,000,000. A file that is there stays as
             it is then.
     """
-    if checks.whole(rate, 'rate of sound') > LARGEST_RATE:
+    if checks.integer(rate, 'rate of sound') > LARGEST_RATE:
         raise ValueError(f'rate of sound can be at most {LARGEST_RATE:,}, got {rate}.')
     waveform = checked_waveform(waveform)
     if waveform.ndim != 1 or not len(waveform):

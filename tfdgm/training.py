@@ -27,7 +27,8 @@ DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length
 def train(folder, verbose='auto', epochs: int | None = None):
     """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
-    The weights of the epoch with the best validation likelihood are kept. While it runs, `checkpoint/` in the folder
+    The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names.
+    While it runs, `checkpoint/` in the folder
     holds the state after the last whole epoch; another call goes on from it, also where the last one was killed.
 
     Args:
@@ -85,14 +86,15 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     validation = data.load(split='validation', **config['dataset']).batch(recipe['batch_size']).cache()
 
     model = pretrained.build(config)
-    model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
-    model.optimizer.build(model.trainable_variables)
-    if not model.is_discrete:
+    model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'])
+    for optimizer, weights in model.optimized:
+        optimizer.build(weights)
+    if model.standardization is not None:
         model.adapt(examples)
     # Also if the layers that start from the first events have started: every reading of a stream shuffles it anew.
     stream = batches(examples, recipe)
-    model.prepare(stream, None)
-    checkpoint = Checkpoint(folder / CHECKPOINT, config, count, recipe['patience'], recipe['seed'])
+    model.initialized_from(stream)
+    checkpoint = Checkpoint(folder / CHECKPOINT, config, count, recipe['patience'], recipe['seed'], model.monitor)
     checkpoint.restore(model)
     first, last = len(checkpoint.history), min(recipe['epochs'], epochs or recipe['epochs'])
     error = None
@@ -112,8 +114,9 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
         return None
     if checkpoint.diverged():
         raise RuntimeError(
-            f'The training in {folder} diverged: no epoch has a validation likelihood that is a number. Lower the '
-            f'learning rate{f", remove {checkpoint.folder}" if checkpoint.history else ""} and train again.') from error
+            f'The training in {folder} diverged: no epoch has a figure on the validation split that is a number. Lower '
+            f'the learning rate{f", remove {checkpoint.folder}" if checkpoint.history else ""} and train again.'
+        ) from error
     return finish(folder, config, model, checkpoint, diverged=error is not None)
 
 
@@ -121,10 +124,10 @@ def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, di
     """Writes what came of a training. The weights come last: where they are, the configuration is that of them."""
     model.set_weights(checkpoint.best)
     weights = pretrained.weights_of(model, config)
-    history, best = checkpoint.history, checkpoint.best_epoch()
+    history, best, metric = checkpoint.history, checkpoint.best_epoch(), model.monitor.removeprefix('val_')
     record = {
         'epochs': len(history), 'best_epoch': best + 1,
-        'train_nll': history[best]['nll'], 'validation_nll': history[best]['val_nll'],
+        f'train_{metric}': history[best][metric], f'validation_{metric}': history[best][model.monitor],
         'minutes': round(sum(epoch['seconds'] for epoch in history) / 60, 1),
         'hardware': f'{os.cpu_count()} {platform.machine()} cores, {len(tf.config.list_physical_devices("GPU"))} GPUs',
         'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
@@ -151,14 +154,17 @@ def check(config: dict) -> dict:
     """
     recipe = checked_recipe(config)
     model = pretrained.build(config)
-    model.compile(optimizer(recipe), jit_compile=recipe['jit_compile'])
+    try:
+        model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'])
+    except TypeError as error:
+        raise ValueError(f'"training" has optimizers that {type(model).__name__} does not take: {error}') from error
     for split in 'train', 'validation':
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
         inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
-        if split == 'train' and not model.is_discrete:
+        if split == 'train' and not model.support.is_discrete:
             model.adapt(examples)
     return recipe
 
@@ -172,7 +178,7 @@ def checked_recipe(config: dict) -> dict:
     for part in 'dataset', 'training':
         if not isinstance(config[part], dict):
             raise ValueError(f'"{part}" should be a JSON object, got {config[part]!r}.')
-    unknown = set(config['training']) - set(DEFAULTS)
+    unknown = {name for name in config['training'] if name not in DEFAULTS and not name.endswith('_optimizer')}
     if unknown:
         raise ValueError(f'Unknown in "training": {", ".join(sorted(unknown))}; it takes {", ".join(DEFAULTS)}.')
     unknown = set(config['dataset']) - set(DATASET)
@@ -182,23 +188,30 @@ def checked_recipe(config: dict) -> dict:
     for name, least in LEAST.items():
         value = recipe[name]
         if name != 'patience' or value is not None:
-            checks.whole(value, f'{name} in "training"', least)
+            checks.integer(value, f'{name} in "training"', least)
     for name in 'jit_compile', 'mirror':
         if not isinstance(recipe[name], bool):
             raise ValueError(f'{name} in "training" should be true or false, got {recipe[name]!r}.')
-    checks.whole(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
+    checks.integer(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
     if not isinstance(config.get('about', ''), str):
         raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')
     return recipe
 
 
-def optimizer(recipe: dict):
-    """The Keras optimizer that a recipe names or describes.
+def optimizers(recipe: dict) -> dict:
+    """The Keras optimizers that a recipe names or describes, as arguments of `compile`.
+
+    They are 'optimizer' and, of models that learn by several, all whose names end in '_optimizer'.
 
     Raises:
         ValueError: if Keras knows no such optimizer.
     """
-    described = recipe['optimizer']
+    return {name: optimizer(value) for name, value in recipe.items()
+            if name == 'optimizer' or name.endswith('_optimizer')}
+
+
+def optimizer(described):
+    """The Keras optimizer of a name or a description."""
     if not isinstance(described, (str, dict)):
         raise ValueError(f'"training" needs an optimizer, as a name or as Keras serialises one, got {described!r}.')
     try:

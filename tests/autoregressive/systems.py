@@ -78,7 +78,7 @@ def every_event(event_shape, levels):
 def some_events(model, count=16):
     """Random events in a model's support."""
     generator = np.random.default_rng(2)
-    if not model.is_discrete:
+    if not model.support.is_discrete:
         return generator.normal(size=(count, *model.event_shape)).astype('float32')
     levels = getattr(model.output, 'levels', 2)
     return generator.integers(levels, size=(count, *model.event_shape)).astype('float32')
@@ -99,6 +99,6 @@ def some_condition(condition, batch_shape=()):
 def chains(model):
     """The chains that make up a model: pairs of the function that gives their parameters, and the sites in order."""
     if getattr(model, 'num_masks', 1) == 1:
-        return [(model.parameters, np.ravel(model.visited_sites))]
-    return [(lambda x, condition, mask=mask: model.mask_parameters(x, condition, mask), model.visited_sites[mask])
+        return [(model.parameters, model.ordering)]
+    return [(lambda x, condition, mask=mask: model.mask_parameters(x, condition, mask), model.orderings[mask])
             for mask in range(model.num_masks)]

@@ -148,7 +148,7 @@ def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts,
     wanted = Everywhere(x, None, False)(layer, x)
     caches = {'layer': layer.initial_cache(5, 2)}
     for row in range(4):
-        caches = {'layer': layer.new_row(caches['layer'])}
+        caches = {'layer': layer.start_row(caches['layer'])}
         if kind == 'rows':
             view = Row(None, 0, None, caches, row)
             np.testing.assert_allclose(
@@ -168,7 +168,7 @@ def test_a_memory_gives_the_same_in_every_view(layer):
     wanted = Everywhere(x, None, False)(layer, x)
     caches = {'layer': layer.initial_cache(5, 2)}
     for row in range(4):
-        caches = {'layer': layer.new_row(caches['layer'])}
+        caches = {'layer': layer.start_row(caches['layer'])}
         for column in range(5):
             view = Site(None, 0, None, caches, row, column)
             np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
@@ -317,7 +317,7 @@ def test_dropout_that_is_no_share(system, dropout):
 def test_grey_values_beyond_the_levels():
     model = tfdgm.PixelCNN((4, 4, 1), filters=4, blocks=1, output=Categorical(16))
     model.compile('adam')
-    with pytest.raises(ValueError, match=r'such as 255 in event 0.*a whole number from 0 to 15'):
+    with pytest.raises(ValueError, match=r'such as 255 in event 0.*an integer from 0 to 15'):
         model.fit(np.full([4, 4, 4, 1], 255))
 
 
@@ -325,5 +325,5 @@ def test_an_image_as_condition_of_the_wrong_shape_or_range():
     model = tfdgm.PixelCNN((4, 4, 1), filters=4, blocks=1, condition=Image((2, 2, 1), levels=4))
     with pytest.raises(ValueError, match=r'Expected conditions of shape \(2, 2, 1\)'):
         model.distribution(np.zeros([3, 3, 1]))
-    with pytest.raises(ValueError, match='each value a whole number from 0 to 3, got 4'):
+    with pytest.raises(ValueError, match='each value an integer from 0 to 3, got 4'):
         model.distribution(np.full([2, 2, 1], 4))

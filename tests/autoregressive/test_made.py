@@ -30,7 +30,7 @@ def test_each_site_sees_exactly_the_earlier_ones(hidden_units, direct_connection
     model = randomised(tfdgm.MADE(
         (2, 3, 1), hidden_units=hidden_units, activation='tanh', direct_connections=direct_connections, num_masks=3,
         order='random'), rng)
-    for mask, sites in enumerate(model.visited_sites):
+    for mask, sites in enumerate(model.orderings):
         position = np.argsort(sites)
         np.testing.assert_array_equal(seen_sites(model, mask), position[:, None] > position[None, :])
 
@@ -48,17 +48,17 @@ def test_several_masks_are_a_mixture(rng):
 def test_masks_differ_and_a_seed_fixes_them():
     first, second, other = (tfdgm.MADE(9, hidden_units=(20,), num_masks=2, order='random', seed=seed)
                             for seed in [1, 1, 2])
-    np.testing.assert_array_equal(first.visited_sites, second.visited_sites)
-    assert not np.array_equal(first.visited_sites, other.visited_sites)
-    assert not np.array_equal(first.visited_sites[0], first.visited_sites[1])
+    np.testing.assert_array_equal(first.orderings, second.orderings)
+    assert not np.array_equal(first.orderings, other.orderings)
+    assert not np.array_equal(first.orderings[0], first.orderings[1])
 
 
 def test_an_order_for_each_mask(rng):
     orders = [[0, 1, 2, 3], [3, 2, 1, 0]]
     model = randomised(tfdgm.MADE(4, hidden_units=(9,), num_masks=2, order=orders), rng)
-    np.testing.assert_array_equal(model.visited_sites, orders)
+    np.testing.assert_array_equal(model.orderings, orders)
     loaded = tfdgm.MADE.from_config(model.get_config())
-    np.testing.assert_array_equal(loaded.visited_sites, orders)
+    np.testing.assert_array_equal(loaded.orderings, orders)
 
 
 def test_training_visits_every_mask(rng):

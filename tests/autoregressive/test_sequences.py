@@ -106,7 +106,7 @@ def test_samples_of_long_sequences_are_those_that_the_parallel_form_draws(system
     else:
         model = make(system, length, output=Categorical(5))
     seed = tf.constant([0, 7])
-    samples = model.run(model.sample, 2, None, seed)
+    samples = model.run(model.sample, 2, None, seed, jit_compile=False)
     uniforms = tfdgm.random.uniforms((2, length, 1), tfdgm.random.split(seed, 2)[1])
     drawn = model.output.quantile(model.parameters(samples), uniforms)
     # A uniform number within rounding of a level's boundary may fall on either side.
@@ -162,12 +162,12 @@ def test_known_hidden_chain_reaches_its_entropy():
 
 @pytest.mark.parametrize('make_model, message', [
     (lambda: tfdgm.RecurrentModel(5, cell='RNN'), "cell of RecurrentModel must be 'LSTM' or 'GRU', got 'RNN'"),
-    (lambda: tfdgm.RecurrentModel(5, units=0), 'units of RecurrentModel must be a whole number of at least 1, got 0'),
-    (lambda: tfdgm.WaveNet(5, dilations=()), r'dilations of WaveNet must be one or more positive whole numbers'),
+    (lambda: tfdgm.RecurrentModel(5, units=0), 'units of RecurrentModel must be an integer of at least 1, got 0'),
+    (lambda: tfdgm.WaveNet(5, dilations=()), r'dilations of WaveNet must be one or more positive integers'),
     (lambda: tfdgm.WaveNet(5, dropout=1.), 'dropout of WaveNet must be a number from 0 up to, but not, 1, got 1.0'),
     (lambda: tfdgm.WaveNet(5, positions=3), 'positions of WaveNet must be True or False, got 3'),
     (lambda: tfdgm.WaveNet(5, condition=Vectors(2, 1)), 'Events of 5 steps have no 2 equal parts'),
-    (lambda: tfdgm.CausalTransformer(5, window=0), 'window of CausalTransformer must be a whole number of at least 1'),
+    (lambda: tfdgm.CausalTransformer(5, window=0), 'window of CausalTransformer must be an integer of at least 1'),
     (lambda: tfdgm.CausalTransformer(5, width=6, heads=4), 'width .* must be a multiple of heads, got 6 and 4'),
 ])
 def test_arguments_that_make_no_model_are_refused(make_model, message):
@@ -182,7 +182,7 @@ def test_step_gives_the_parameters_of_the_parallel_form_of_images_in_any_order(s
     x, given = systems.some_events(model, 2), systems.some_condition(condition, (2,))
     wanted = np.reshape(model.parameters(x, given), (2, 24, -1))
     state, previous = model.initial_state(2, given), tf.zeros(2)
-    for position, site in enumerate(model.visited_sites):
+    for position, site in enumerate(model.ordering):
         parameters, state = model.step(state, position, previous)
         np.testing.assert_allclose(parameters, wanted[:, site], atol=1e-4)
         previous = x.reshape(2, 24)[:, site]
@@ -243,7 +243,7 @@ def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output
     model = make(system, event_shape, output=output, variable_length=True)
     x = systems.some_events(model, 4) * 2 % 3
     lengths = [6, 4, 1, 3]
-    if not model.is_discrete:
+    if not model.support.is_discrete:
         model.adapt(padded(x, lengths))
         there = np.concatenate([np.ravel(event[:length]) for event, length in zip(x, lengths)])
         assert np.ravel(model.standardization.mean)[0] == pytest.approx(there.mean(), abs=1e-5)
@@ -337,7 +337,7 @@ def test_only_the_end_of_an_event_may_be_missing(event, message):
 
 
 @pytest.mark.parametrize('length, message', [
-    (0, 'length must be whole numbers from 1 to 3, got 0'), (4, 'from 1 to 3, got 4'), (1.5, 'whole numbers'),
+    (0, 'length must be integers from 1 to 3, got 0'), (4, 'from 1 to 3, got 4'), (1.5, 'integers'),
     ([1, 2, 3], r'length must have a shape that broadcasts to \(2,\), got \(3,\)')])
 def test_lengths_that_no_event_has_are_refused(length, message):
     model = tfdgm.WaveNet(3, filters=4, dilations=(1,), stacks=1, variable_length=True)

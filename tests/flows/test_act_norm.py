@@ -20,7 +20,7 @@ def test_act_norm_starts_from_the_first_events_once(system, rng, tmp_path):
     model.compile(keras.optimizers.SGD(0.), jit_compile=False)
     data = (tf.data.Dataset.from_tensor_slices((x, labels)).batch(64),) if pipeline else (x, labels)
     model.fit(*data, verbose=0)
-    assert all(norm.has_started() for norm in model.norms)
+    assert not model.waits_for_data()
     first = model.norms[0]
     # The one next to the events sees them after a squeeze, which moves numbers only.
     if system == 'glow':
@@ -87,7 +87,7 @@ def test_act_norm_takes_nothing_from_a_generator(rng):
     with pytest.raises(ValueError, match='values are NaN'):
         make('affine', 3, random_weights=False).fit(tf.data.Dataset.from_tensors(np.full([4, 3], np.nan)))
     with pytest.raises(ValueError, match='at least one batch of events'):
-        make('affine', 3, random_weights=False).prepare(iter([]), None)
+        make('affine', 3, random_weights=False).initialized_from(iter([]))
 
 
 def test_what_is_frozen_does_not_change(rng):
@@ -102,10 +102,10 @@ def test_what_is_frozen_does_not_change(rng):
         model.train_on_batch(x)
         for variable, value in before:
             np.testing.assert_array_equal(variable, value)
-        assert [norm.has_started() for norm in model.norms] == [False] * len(model.norms) if frozen is model else (
-            not model.norms[0].has_started() and all(norm.has_started() for norm in model.norms[1:]))
+        initialized = [bool(norm.initialized.numpy()) for norm in model.norms]
+        assert initialized == [False, *[frozen is not model] * (len(model.norms) - 1)]
     # Thawed, it starts.
     model.norms[0].trainable = True
     model.compile(keras.optimizers.SGD(0.), jit_compile=False)
     model.fit(x, verbose=0)
-    assert model.norms[0].has_started()
+    assert model.norms[0].initialized.numpy()

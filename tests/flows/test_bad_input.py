@@ -15,7 +15,7 @@ from tfdgm.flows import UniformDequantization
     (lambda: tfdgm.Glow((28, 28, 1), scales=3), 'multiples of 8.*Use fewer scales, or pad'),
     (lambda: tfdgm.RealNVP((28, 27, 1)), 'multiples of 4'),
     (lambda: tfdgm.Glow(16), 'is for images'),
-    (lambda: tfdgm.Glow((8, 8, 1), steps=0), 'steps of Glow must be a whole number of at least 1'),
+    (lambda: tfdgm.Glow((8, 8, 1), steps=0), 'steps of Glow must be an integer of at least 1'),
     (lambda: tfdgm.NICE(4, dequantization=256), r'UniformDequantization\(256\), got 256'),
     (lambda: UniformDequantization(1), 'levels .* at least 2'),
     (lambda: UniformDequantization(4, draws=0), 'draws .* at least 1'),

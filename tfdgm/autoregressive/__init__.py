@@ -2,6 +2,7 @@
 
 from tfdgm.autoregressive.baselines import FVSBN, Independent, MarkovChain
 from tfdgm.autoregressive.distribution import AutoregressiveDistribution
+from tfdgm.autoregressive.full_table import FullTable
 from tfdgm.autoregressive.made import MADE
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.autoregressive.nade import NADE
@@ -13,5 +14,6 @@ from tfdgm.autoregressive.transformer import CausalTransformer
 from tfdgm.autoregressive.wavenet import WaveNet
 
 __all__ = [
-    'FVSBN', 'MADE', 'NADE', 'AutoregressiveDistribution', 'AutoregressiveModel', 'CausalTransformer', 'GatedPixelCNN',
-    'Independent', 'MarkovChain', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel', 'WaveNet']
+    'FVSBN', 'MADE', 'NADE', 'AutoregressiveDistribution', 'AutoregressiveModel', 'CausalTransformer', 'FullTable',
+    'GatedPixelCNN', 'Independent', 'MarkovChain', 'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RecurrentModel',
+    'WaveNet']

@@ -15,12 +15,13 @@ class BiasedChain(AutoregressiveModel):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         shape = self.num_sites, self.output.num_parameters
         self.bias = self.add_weight(shape=shape, initializer='zeros', name='bias')
-        self.condition_bias = ConditionBias(condition, shape, dtype=self.dtype_policy, name='condition_bias')
+        self.condition_bias = ConditionBias(
+            self.condition_features, shape, dtype=self.dtype_policy, name='condition_bias')
         self.built = True
 
     def biases(self, batch_size, condition):
         """`[batch, sites, num_parameters]`."""
-        biases = self.bias + self.condition_bias(condition)
+        biases = self.bias + self.condition_bias(self.encode_condition(condition))
         return ops.broadcast_to(biases, (batch_size, *self.bias.shape))
 
 

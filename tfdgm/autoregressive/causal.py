@@ -9,6 +9,8 @@ the form that the view stands for, and all other layers work on the last axis al
   known for a whole row as soon as the row above is.
 """
 
+import abc
+
 import keras
 import numpy as np
 from keras import ops
@@ -16,20 +18,20 @@ from keras import ops
 from tfdgm.layers import dense
 
 
-class CausalLayer(keras.layers.Layer):
+class CausalLayer(keras.layers.Layer, abc.ABC):
     """Base of the layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
 
+    @abc.abstractmethod
     def initial_cache(self, width: int, batch_size):
         """What the other forms remember before the first row: a structure of tensors."""
-        raise NotImplementedError
 
-    def new_row(self, cache):
+    @abc.abstractmethod
+    def start_row(self, cache):
         """What is remembered when a row begins, from what was at the end of the row before."""
-        raise NotImplementedError
 
-    def at_site(self, cache, features, column):
+    @abc.abstractmethod
+    def step(self, cache, features, column):
         """The result `[batch, filters]` at one site, from `[batch, inputs]` there; and the next cache."""
-        raise NotImplementedError
 
 
 class CausalConvolution(CausalLayer):
@@ -46,27 +48,27 @@ class CausalConvolution(CausalLayer):
         inputs: how many features come in.
         filters: how many come out.
         size: `(rows, columns)` of the kernel; its last row is the site's own.
-        kind: what it sees of that row: 'raster', the sites to the left, and the columns lie around the site;
+        region: what it sees of that row: 'raster', the sites to the left, and the columns lie around the site;
             'left', the sites to the left, and the columns end with the site; 'rows', the whole row, for features
             that depend on the rows above only.
-        type: 'B', or 'A' for a layer that reads the image itself and must not see the site ('rows': the site's row).
+        mask_type: 'B', or 'A' for a layer that reads the image itself and must not see the site ('rows': its row).
         channels: how many channels an image has.
         parts: how many runs of groups come out, where a gate or a cell cuts its input into parts.
         dilation: how many rows and columns lie from one that it sees to the next.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, inputs, filters, size=(1, 1), kind='raster', type='B', channels=1, parts=1, dilation=1,
+    def __init__(self, inputs, filters, size=(1, 1), region='raster', mask_type='B', channels=1, parts=1, dilation=1,
                  **kwargs):
         super().__init__(**kwargs)
         self.dilation = dilation
         # What the kernel spans, of which it sees every `dilation`-th row and column.
         self.rows, self.columns = (dilation * (length - 1) + 1 for length in size)
-        self.kind, self.type = kind, type
+        self.region, self.mask_type = region, mask_type
         self.inputs, self.filters = inputs, filters
-        self.right = 0 if kind == 'left' else self.columns // 2
+        self.right = 0 if region == 'left' else self.columns // 2
         self.left = self.columns - 1 - self.right
-        self.down = int(kind == 'rows' and type == 'A')
+        self.down = int(region == 'rows' and mask_type == 'A')
         self.size = size
         self.mask = self._mask(size, channels, parts)
         # A matrix, from all that one site sees: optimizers that treat matrices as such take it for one.
@@ -76,12 +78,12 @@ class CausalConvolution(CausalLayer):
 
     def _mask(self, size, channels, parts):
         mask = np.ones((*size, self.inputs, self.filters), 'float32')
-        if self.kind != 'rows':
+        if self.region != 'rows':
             centre = self.left // self.dilation
             mask[-1, centre + 1:] = 0
             before = np.arange(self.inputs)[:, None] * channels // self.inputs
             after = np.tile(np.arange(self.filters // parts) * channels // (self.filters // parts), parts)
-            mask[-1, centre] = before < after if self.type == 'A' else before <= after
+            mask[-1, centre] = before < after if self.mask_type == 'A' else before <= after
         return mask.reshape(-1, self.filters)
 
     def _weights(self):
@@ -98,26 +100,26 @@ class CausalConvolution(CausalLayer):
         return ops.conv(padded, kernel, padding='valid', dilation_rate=self.dilation) + bias
 
     def initial_cache(self, width, batch_size):
-        rows = self.rows - (self.kind == 'rows')
+        rows = self.rows - (self.region == 'rows')
         return ops.zeros((rows, width + self.left + self.right, batch_size, self.inputs), self.compute_dtype)
 
-    def new_row(self, cache):
-        return cache if self.kind == 'rows' else ops.concatenate([cache[1:], ops.zeros_like(cache[:1])], axis=0)
+    def start_row(self, cache):
+        return cache if self.region == 'rows' else ops.concatenate([cache[1:], ops.zeros_like(cache[:1])], axis=0)
 
-    def at_site(self, cache, features, column):
+    def step(self, cache, features, column):
         if (self.rows, self.columns) == (1, 1):
             return self(features), cache
         features = ops.cast(features, self.compute_dtype)
         cache = ops.slice_update(cache, (self.rows - 1, column + self.left, 0, 0), features[None, None])
         return self._of_window(cache, 0, column), cache
 
-    def at_row(self, cache, features):
+    def row_step(self, cache, features):
         """The results `[width, batch, filters]` of a row, from `[width, batch, inputs]` there; and the next cache."""
         features = ops.pad(ops.cast(features, self.compute_dtype), [[self.left, self.right], [0, 0], [0, 0]])
         rows = ops.concatenate([cache, features[None]], axis=0)
         return self._of_rows(rows), rows[1:]
 
-    def of_image(self, image, margin, row, column=None):
+    def step_from_image(self, image, margin, row, column=None):
         """The result at one site, or without a column in one row, of a layer of type A, from the image itself.
 
         Args:
@@ -149,7 +151,7 @@ class CausalConvolution(CausalLayer):
         return ops.einsum('krwbi,rkio->wbo', windows, kernel) + bias
 
 
-class View:
+class View(abc.ABC):
     """How a network is looked at. `view(layer, features)` applies a causal layer; without features it reads the image.
 
     `view.condition` holds the condition's features, in the view's own layout, or None; `view.training` says whether
@@ -158,8 +160,9 @@ class View:
 
     training = False
 
+    @abc.abstractmethod
     def __call__(self, layer, features=None):
-        raise NotImplementedError
+        """Applies a causal layer."""
 
 
 class Everywhere(View):
@@ -184,8 +187,8 @@ class Site(View):
 
     def __call__(self, layer, features=None):
         if features is None:
-            return layer.of_image(self.image, self.margin, self.row, self.column)
-        result, self.caches[layer.name] = layer.at_site(self.caches[layer.name], features, self.column)
+            return layer.step_from_image(self.image, self.margin, self.row, self.column)
+        result, self.caches[layer.name] = layer.step(self.caches[layer.name], features, self.column)
         return result
 
 
@@ -200,8 +203,8 @@ class Row(View):
 
     def __call__(self, layer, features=None):
         if features is None:
-            return layer.of_image(self.image, self.margin, self.row)
-        result, self.caches[layer.name] = layer.at_row(self.caches[layer.name], features)
+            return layer.step_from_image(self.image, self.margin, self.row)
+        result, self.caches[layer.name] = layer.row_step(self.caches[layer.name], features)
         return result
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import checks
-from tfdgm.distribution import ModelDistribution
+from tfdgm.distribution import DensityDistribution
 
 
-class AutoregressiveDistribution(ModelDistribution):
+class AutoregressiveDistribution(DensityDistribution):
     """A `ModelDistribution` that completes events of which a part is known, and draws shorter ones."""
 
     def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None, length=None):
@@ -24,7 +24,7 @@ class AutoregressiveDistribution(ModelDistribution):
             name: a name for its operations.
             observed: events, of a shape that broadcasts to `[*sample_shape, *batch_shape, *event_shape]`.
             mask: of such a shape too: 1 where `observed` is known, 0 where it is not.
-            length: of a model with `variable_length=True`, how many steps to draw: a whole number, or several, of a
+            length: of a model with `variable_length=True`, how many steps to draw: an integer, or several, of a
                 shape that broadcasts to `[*sample_shape, *batch_shape]`. What follows them is NaN.
 
         Returns:
@@ -59,7 +59,7 @@ class AutoregressiveDistribution(ModelDistribution):
         known, flags = checked_observed(self._model, observed, mask, tf.get_static_value(shape))
         # In a graph the checks see no values.
         clear = (flags == 0) | (flags == 1)
-        known = tf.where(clear & self._model.contains(known), known, np.nan), tf.where(clear, flags, 1.)
+        known = tf.where(clear & self._model.support.contains(known), known, np.nan), tf.where(clear, flags, 1.)
         return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
 
 
@@ -90,11 +90,11 @@ def checked_observed(model, x, mask, shape):
         value = flags[~np.isin(flags, (0, 1))][0]
         raise ValueError(f'mask must be 1 where observed is known and 0 elsewhere, got {value}.')
     if values is not None and flags is not None:
-        outside = (flags == 1) & ~np.asarray(model.contains(values))
+        outside = (flags == 1) & ~np.asarray(model.support.contains(values))
         if outside.any():
             value = np.broadcast_to(values, outside.shape)[outside][0]
             raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
-                             f'to be {model.support()}.')
+                             f'to be {model.support}.')
     return parts
 
 
@@ -103,7 +103,7 @@ def checked_lengths(model, values, shape):
 
     Args:
         model: the model.
-        values: whole numbers.
+        values: integers.
         shape: what they must broadcast to, or None where it is not known yet.
 
     Returns:
@@ -116,7 +116,7 @@ def checked_lengths(model, values, shape):
     tensor = tf.convert_to_tensor(values)
     known = tf.get_static_value(tensor)
     if not tensor.dtype.is_integer or (known is not None and not np.all((known >= 1) & (known <= steps))):
-        raise ValueError(f'length must be whole numbers from 1 to {steps}, got {values!r}.')
+        raise ValueError(f'length must be integers from 1 to {steps}, got {values!r}.')
     if shape is not None and not checks.broadcasts(tuple(tensor.shape), tuple(shape.tolist())):
         raise ValueError(f'length must have a shape that broadcasts to {tuple(shape.tolist())}, got '
                          f'{tuple(tensor.shape)}.')

@@ -1,5 +1,7 @@
 """ImageModel: autoregressive models of images, in raster order, whose networks are stacks of causal layers."""
 
+import abc
+
 import keras
 from keras import ops, tree
 
@@ -32,10 +34,8 @@ class ConditionMap(keras.layers.Layer):
         self.num_features = filters if self.convolutions else condition.num_features if condition else 0
         self.built = True
 
-    def call(self, values):
-        if self.condition is None:
-            return None
-        features = ops.cast(self.condition.encode(values), self.compute_dtype)
+    def call(self, features):
+        features = ops.cast(features, self.compute_dtype)
         if not self.convolutions:
             return features[:, None, None]
         features = ops.reshape(features, (-1, *self.condition.shape))
@@ -65,8 +65,8 @@ class ImageModel(AutoregressiveModel):
     A subclass writes its network once, for every view of it (see `tfdgm.autoregressive.causal`):
 
     - `causal_layers`: the causal layers that keep a cache;
-    - `rows`: the part that looks at the rows above only, if it has one;
-    - `sites`: the rest, up to the output's parameters.
+    - `vertical_stack`: the part that looks at the rows above only, if it has one;
+    - `horizontal_stack`: the rest, up to the output's parameters.
 
     Args:
         event_shape: `(height, width, channels)`.
@@ -114,23 +114,26 @@ class ImageModel(AutoregressiveModel):
         return self.channels * self.output.num_parameters
 
     @property
+    @abc.abstractmethod
     def causal_layers(self) -> list:
         """The causal layers that keep a cache."""
-        raise NotImplementedError
 
-    def rows(self, view):
-        """What the sites of a row share: a list of features, each depending on the rows above only."""
+    def vertical_stack(self, view):
+        """Features that the sites of a row share: a list, each depending on the rows above only."""
         return []
 
-    def sites(self, view, rows):
+    @abc.abstractmethod
+    def horizontal_stack(self, view, above):
         """The network's outputs, from which `of_pixel` makes parameters: `[…, num_outputs]`."""
-        raise NotImplementedError
 
     def parameters(self, x, condition=None, training=False):
         image = ops.cast(self.output.scale(ops.convert_to_tensor(x)), self.compute_dtype)
-        view = Everywhere(image, self.condition_map(condition), training)
-        outputs = ops.cast(self.sites(view, self.rows(view)), 'float32')
+        view = Everywhere(image, self._condition_map(condition), training)
+        outputs = ops.cast(self.horizontal_stack(view, self.vertical_stack(view)), 'float32')
         return self.of_pixel(outputs, ops.cast(x, 'float32'))
+
+    def _condition_map(self, condition):
+        return None if condition is None else self.condition_map(self.encode_condition(condition))
 
     def of_pixel(self, outputs, values):
         """The sites' parameters `[…, channels, num_parameters]` from the outputs at a pixel, `[…, num_outputs]`.
@@ -146,9 +149,10 @@ class ImageModel(AutoregressiveModel):
             'outputs': ops.zeros((batch_size, self.num_outputs), 'float32'),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
-            state['condition'] = self.condition_map(condition)
+            state['condition'] = self._condition_map(condition)
         # Before the first row there is nothing in them; a loop needs to know their shapes.
-        state['rows'] = self.rows(Row(state['image'], self.margin, state.get('condition'), state['caches'], 0))
+        view = Row(state['image'], self.margin, state.get('condition'), state['caches'], 0)
+        state['above'] = self.vertical_stack(view)
         return state
 
     def _pixel(self, position):
@@ -165,16 +169,17 @@ class ImageModel(AutoregressiveModel):
 
     def start_row(self, state, row, previous):
         image = self._with_value(state['image'], row * self.row_length - 1, previous)
-        caches = {layer.name: layer.new_row(state['caches'][layer.name]) for layer in self.causal_layers}
+        caches = {layer.name: layer.start_row(state['caches'][layer.name]) for layer in self.causal_layers}
         view = Row(image, self.margin, state.get('condition'), caches, row)
-        rows = self.rows(view)
-        return {**state, 'image': image, 'rows': rows, 'caches': view.caches}
+        above = self.vertical_stack(view)
+        return {**state, 'image': image, 'above': above, 'caches': view.caches}
 
     def start_pixel(self, state, position, previous):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
         view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
-        outputs = self.sites(view, tree.map_structure(lambda features: features[column], state['rows']))
+        outputs = self.horizontal_stack(
+            view, tree.map_structure(lambda features: features[column], state['above']))
         return {**state, 'image': image, 'caches': view.caches, 'outputs': ops.cast(outputs, 'float32')}
 
     def step(self, state, position, previous):

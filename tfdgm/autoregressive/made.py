@@ -52,21 +52,20 @@ class MADE(AutoregressiveModel):
         if not isinstance(hidden_units, Sequence | np.ndarray) or not len(hidden_units):
             raise ValueError(
                 f'MADE needs at least one hidden layer, such as hidden_units=(500,); got {hidden_units!r}.')
-        self.num_masks = checks.whole(num_masks, 'num_masks of MADE')
+        self.num_masks = checks.integer(num_masks, 'num_masks of MADE')
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.hidden_units = checks.wholes(hidden_units, 'hidden_units of MADE')
+        self.hidden_units = checks.integers(hidden_units, 'hidden_units of MADE')
         self.activation = activation
         self.direct_connections = checks.flag(direct_connections, 'direct_connections of MADE')
         self.dropout = checks.share(dropout, 'dropout of MADE')
         self._mask_draws = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         self.network = MaskedNetwork(
-            self.visited_sites, self.output.num_parameters, self.hidden_units, condition=condition,
+            self.orderings, self.output.num_parameters, self.hidden_units, condition_features=self.condition_features,
             activation=activation, direct_connections=self.direct_connections, dropout=self.dropout,
             random=self._random, seed=random.in_32_bits(self.seed), dtype=self.dtype_policy, name='network')
         self.built = True
 
-    def _visited_sites(self):
-        """The site at each position, for each mask: `[masks, sites]`."""
+    def _orderings(self):
         one_each = isinstance(self.order, list) and bool(self.order) and isinstance(self.order[0], list)
         orders = self.order if one_each else [self.order] * self.num_masks
         if len(orders) != self.num_masks:
@@ -74,10 +73,16 @@ class MADE(AutoregressiveModel):
                 f'order holds {len(orders)} orders for {self.num_masks} masks; give one, or one for each mask.')
         return np.stack([self._permutation(order) for order in orders])
 
+    @property
+    def scoring_batch(self):
+        # Every piece masks all weights anew, and an event takes little memory: larger pieces than of other models.
+        widest = max(*self.hidden_units, self.num_sites * self.output.num_parameters)
+        return max(super().scoring_batch, 1 << (2**25 // widest).bit_length() - 1)
+
     def mask_parameters(self, x, condition, mask, training=False):
         """The parameters at every site under one mask: `[batch, *event_shape, num_parameters]`."""
         values = ops.cast(self.output.scale(ops.reshape(x, (-1, self.num_sites))), self.compute_dtype)
-        result = self.network(values, condition, mask_index=mask, training=training)
+        result = self.network(values, self.encode_condition(condition), mask_index=mask, training=training)
         return ops.reshape(result, (-1, *self.event_shape, self.output.num_parameters))
 
     def parameters(self, x, condition=None, training=False):
@@ -100,15 +105,15 @@ class MADE(AutoregressiveModel):
             masks = tf.random.stateless_uniform((batch_size,), seed, maxval=self.num_masks, dtype='int32', alg='philox')
         else:
             masks = ops.zeros((batch_size,), 'int32')
-        return self.network.initial_state(masks, condition)
+        return self.network.initial_state(masks, self.encode_condition(condition))
 
     def step(self, state, position, previous):
         return self.network.step(state, position, self.output.scale(previous))
 
     def chain_of_samples(self, x, state):
-        sites = ops.take(self.visited_sites.astype('int32'), state['masks'], axis=0)
+        sites = ops.take(self.orderings.astype('int32'), state['masks'], axis=0)
         return ops.take_along_axis(ops.reshape(x, (-1, self.num_sites)), sites, axis=1)
 
     def samples_from_chain(self, values, state):
-        positions = ops.take(np.argsort(self.visited_sites, axis=1).astype('int32'), state['masks'], axis=0)
+        positions = ops.take(np.argsort(self.orderings, axis=1).astype('int32'), state['masks'], axis=0)
         return ops.reshape(ops.take_along_axis(values, positions, axis=1), (-1, *self.event_shape))

@@ -1,17 +1,19 @@
 """AutoregressiveModel: exact density by the chain rule, p(x) = Π p(x_i | earlier sites)."""
 
+import abc
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from tfdgm import checks, extremes, random
 from tfdgm.autoregressive.distribution import AutoregressiveDistribution
+from tfdgm.density import DensityModel
 from tfdgm.layers import Standardization
-from tfdgm.model import GenerativeModel
 from tfdgm.outputs import Bernoulli, Output
 
 
-class AutoregressiveModel(GenerativeModel):
+class AutoregressiveModel(DensityModel):
     """Base of the systems that visit the sites of an event one after the other.
 
     A site is one number of the event, counted in C order. The chain visits the sites in an order; the place of a site
@@ -49,8 +51,8 @@ class AutoregressiveModel(GenerativeModel):
         self.seed = checks.seed(seed)
         # A saved model keeps the seed only.
         self._random = random.random_state(self.seed)
-        self.visited_sites = self._visited_sites()
-        self.standardization = None if self.is_discrete else Standardization(
+        self.orderings = self._orderings()
+        self.standardization = None if self.support.is_discrete else Standardization(
             self.standardization_shape, dtype='float32', name='standardization')
 
     @property
@@ -59,18 +61,17 @@ class AutoregressiveModel(GenerativeModel):
         return self._output
 
     @property
-    def is_discrete(self) -> bool:
-        return self.output.is_discrete
-
-    def contains(self, x):
-        return self.output.contains(x)
-
     def support(self):
-        return self.output.support()
+        return self.output.support
 
-    def _visited_sites(self) -> np.ndarray:
-        """The site at each position: `[sites]`."""
-        return self._permutation(self.order)
+    @property
+    def ordering(self) -> np.ndarray:
+        """The site at each position of the chain: `[sites]`; of several orderings, the first."""
+        return self.orderings[0]
+
+    def _orderings(self) -> np.ndarray:
+        """The orderings of the chain, the site at each position: `[1, sites]`; a system may have several."""
+        return self._permutation(self.order)[None]
 
     def _permutation(self, order) -> np.ndarray:
         """Turns a description of one order into the site at each position: `[sites]`."""
@@ -87,25 +88,26 @@ class AutoregressiveModel(GenerativeModel):
 
     def to_chain(self, x):
         """Flattens events, their sites in the order of the chain: `[batch, *event_shape]` -> `[batch, sites]`."""
-        return self._permute(ops.reshape(x, (-1, self.num_sites)), self.visited_sites)
+        return self._permute(ops.reshape(x, (-1, self.num_sites)), self.ordering)
 
     def from_chain(self, values):
         """The inverse of `to_chain`, with any trailing axes: `[batch, sites, …]` -> `[batch, *event_shape, …]`."""
-        values = self._permute(values, np.argsort(self.visited_sites))
+        values = self._permute(values, np.argsort(self.ordering))
         return ops.reshape(values, (-1, *self.event_shape, *values.shape[2:]))
 
     def _permute(self, values, indices):
         natural = np.array_equal(indices, np.arange(self.num_sites))
         return values if natural else ops.take(values, indices, axis=1)
 
+    @abc.abstractmethod
     def parameters(self, x, condition=None, training=False):
         """The output's parameters at every site: `[batch, *event_shape]` -> `[batch, *event_shape, num_parameters]`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def initial_state(self, batch_size: int, condition=None, seed=None):
         """The state before the first site: a structure of tensors. `seed` is for systems that draw something first."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def step(self, state, position, previous):
         """The parameters at one position.
 
@@ -117,7 +119,6 @@ class AutoregressiveModel(GenerativeModel):
         Returns:
             The parameters `[batch, num_parameters]` and the next state.
         """
-        raise NotImplementedError
 
     @property
     def standardization_shape(self) -> tuple:
@@ -148,7 +149,7 @@ class AutoregressiveModel(GenerativeModel):
         It is NaN where a value lies outside the support: what TFP's distributions give there differs.
         """
         x = ops.cast(x, 'float32')
-        contained = self.output.contains(x)
+        contained = self.support.contains(x)
         log_probs = self.output.distribution(ops.cast(parameters, 'float32')).log_prob(ops.where(contained, x, 0.))
         return ops.where(contained, log_probs, np.nan)
 

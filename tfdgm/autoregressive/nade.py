@@ -46,7 +46,7 @@ class NADE(AutoregressiveModel):
     def __init__(self, event_shape, *, output=None, condition=None, hidden_units=500, activation='sigmoid',
                  order='natural', seed=0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.hidden_units = checks.whole(hidden_units, 'hidden_units of NADE')
+        self.hidden_units = checks.integer(hidden_units, 'hidden_units of NADE')
         self.activation = activation
         self._activate = keras.activations.get(activation)
         sites, size = self.num_sites, self.output.num_parameters
@@ -56,21 +56,22 @@ class NADE(AutoregressiveModel):
             shape=(sites, self.hidden_units, size), name='output_kernel',
             initializer=keras.initializers.RandomUniform(-self.hidden_units ** -0.5, self.hidden_units ** -0.5))
         self.output_bias = self.add_weight(shape=(sites, size), initializer='zeros', name='output_bias')
-        self.rescaling = None if self.is_discrete else self.add_weight(
+        self.rescaling = None if self.support.is_discrete else self.add_weight(
             shape=(sites,), initializer='ones', name='rescaling')
         policy = self.dtype_policy
-        self.condition_bias = ConditionBias(condition, (self.hidden_units,), dtype=policy, name='condition_bias')
+        self.condition_bias = ConditionBias(
+            self.condition_features, (self.hidden_units,), dtype=policy, name='condition_bias')
         self.output_condition_bias = ConditionBias(
-            condition, (sites, size), dtype=policy, name='output_condition_bias')
+            self.condition_features, (sites, size), dtype=policy, name='output_condition_bias')
         # Sites are evaluated in blocks: long enough for matrix products, short enough to stay in the cache.
         self._block_size = max(1, round(sites ** 0.5 / 2))
         self.built = True
 
     def parameters(self, x, condition=None, training=False):
         values = ops.cast(self.output.scale(self.to_chain(x)), self.compute_dtype)
-        batch_size = ops.shape(values)[0]
-        bias = ops.cast(self.bias + self.condition_bias(condition), 'float32')
-        output_bias = self.output_bias + self.output_condition_bias(condition)
+        batch_size, features = ops.shape(values)[0], self.encode_condition(condition)
+        bias = ops.cast(self.bias + self.condition_bias(features), 'float32')
+        output_bias = self.output_bias + self.output_condition_bias(features)
         inputs = [self._blocks(values, axis=1), self._blocks(self.kernel), self._blocks(self.output_kernel)]
         if self.rescaling is not None:
             inputs.append(self._blocks(self.rescaling))
@@ -122,8 +123,9 @@ class NADE(AutoregressiveModel):
         return ops.einsum('bsh,shp->bsp', hidden, output_kernel)
 
     def initial_state(self, batch_size, condition=None, seed=None):
-        preactivation = self.bias + self.condition_bias(condition)
-        output_bias = self.output_bias + self.output_condition_bias(condition)
+        features = self.encode_condition(condition)
+        preactivation = self.bias + self.condition_bias(features)
+        output_bias = self.output_bias + self.output_condition_bias(features)
         return (ops.broadcast_to(preactivation, (batch_size, self.hidden_units)),
                 ops.broadcast_to(output_bias, (batch_size, *self.output_bias.shape)))
 

@@ -61,12 +61,12 @@ class PixelCNN(ImageModel):
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
                  dilations=(1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
-        self.filters = checks.whole(filters, 'filters of PixelCNN')
-        self.blocks = checks.whole(blocks, 'blocks of PixelCNN', 0)
-        self.dilations = checks.wholes(dilations, 'dilations of PixelCNN')
+        self.filters = checks.integer(filters, 'filters of PixelCNN')
+        self.blocks = checks.integer(blocks, 'blocks of PixelCNN', 0)
+        self.dilations = checks.integers(dilations, 'dilations of PixelCNN')
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         filters = self.filters
-        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
+        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
         self.stack = [
             ResidualBlock(filters, self.dilations[index % len(self.dilations)], self.condition_map.num_features,
                           self.channels, self.dropout, dtype=self.dtype_policy, name=f'block_{index}')
@@ -78,7 +78,7 @@ class PixelCNN(ImageModel):
     def causal_layers(self):
         return [block.convolution for block in self.stack]
 
-    def sites(self, view, rows):
+    def horizontal_stack(self, view, above):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)
@@ -95,20 +95,20 @@ class GatedBlock(Layer):
         channels: how many channels an image has.
         size: of the convolutions, odd.
         dilation: of the convolutions.
-        type: 'A' for the first block, which reads the image, else 'B'.
+        mask_type: 'A' for the first block, which reads the image, else 'B'.
         dropout: the share of both stacks' features that is left out in training.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, inputs, filters, condition_features, channels, size, dilation, type, dropout, **kwargs):
+    def __init__(self, inputs, filters, condition_features, channels, size, dilation, mask_type, dropout, **kwargs):
         super().__init__(**kwargs)
         reach, dtype = size // 2 + 1, self.dtype_policy
         # The rows above are known in full: the vertical stack needs no groups.
         self.vertical = CausalConvolution(
-            inputs, 2 * filters, (reach - (type == 'A'), size), 'rows', type, dilation=dilation,
+            inputs, 2 * filters, (reach - (mask_type == 'A'), size), 'rows', mask_type, dilation=dilation,
             name=f'{self.name}_vertical', dtype=dtype)
         self.horizontal = CausalConvolution(
-            inputs, 2 * filters, (1, reach), 'left', type, channels, parts=2, dilation=dilation,
+            inputs, 2 * filters, (1, reach), 'left', mask_type, channels, parts=2, dilation=dilation,
             name=f'{self.name}_horizontal', dtype=dtype)
         self.link = dense(2 * filters, 2 * filters, 'link', dtype)
         self.vertical_condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
@@ -116,18 +116,18 @@ class GatedBlock(Layer):
         self.dropout = Dropout(dropout, dtype=dtype)
         self.residual = CausalConvolution(
             filters, filters, channels=channels, name=f'{self.name}_residual', dtype=dtype)
-        self.adds = type == 'B'
+        self.adds = mask_type == 'B'
         self.built = True
 
-    def rows(self, features, view):
-        """The vertical stack: its features before and after the gate."""
-        before = self.vertical_condition(view(self.vertical, features), view=view)
-        return before, self.dropout(gate(before), training=view.training)
+    def vertical_stack(self, features, view):
+        """The vertical stack's layer: its features before and after the gate."""
+        preactivation = self.vertical_condition(view(self.vertical, features), view=view)
+        return preactivation, self.dropout(gate(preactivation), training=view.training)
 
-    def sites(self, features, view, above):
-        """The horizontal stack: its features, from its own below and the vertical stack's beside it."""
-        before = self.horizontal_condition(view(self.horizontal, features) + self.link(above), view=view)
-        result = self.residual(self.dropout(gate(before), training=view.training))
+    def horizontal_stack(self, features, view, above):
+        """The horizontal stack's layer: its features, from its own below and the vertical stack's before the gate."""
+        preactivation = self.horizontal_condition(view(self.horizontal, features) + self.link(above), view=view)
+        result = self.residual(self.dropout(gate(preactivation), training=view.training))
         return features + result if self.adds else result
 
 
@@ -170,17 +170,17 @@ class GatedPixelCNN(ImageModel):
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
                  dilations=(1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
-        self.filters = checks.whole(filters, 'filters of GatedPixelCNN')
-        self.blocks = checks.whole(blocks, 'blocks of GatedPixelCNN', 0)
-        self.dilations = checks.wholes(dilations, 'dilations of GatedPixelCNN')
+        self.filters = checks.integer(filters, 'filters of GatedPixelCNN')
+        self.blocks = checks.integer(blocks, 'blocks of GatedPixelCNN', 0)
+        self.dilations = checks.integers(dilations, 'dilations of GatedPixelCNN')
         filters, features = self.filters, self.condition_map.num_features
         channels, dtype = self.channels, self.dtype_policy
 
-        def block(name, inputs, size=3, dilation=1, type='B'):
+        def block(name, inputs, size=3, dilation=1, mask_type='B'):
             return GatedBlock(
-                inputs, filters, features, channels, size, dilation, type, self.dropout, name=name, dtype=dtype)
+                inputs, filters, features, channels, size, dilation, mask_type, self.dropout, name=name, dtype=dtype)
 
-        self.stack = [block('first', channels, 7, type='A')]
+        self.stack = [block('first', channels, 7, mask_type='A')]
         self.stack += [block(f'block_{index}', filters, dilation=self.dilations[index % len(self.dilations)])
                        for index in range(self.blocks)]
         self.head = Head(
@@ -191,15 +191,15 @@ class GatedPixelCNN(ImageModel):
     def causal_layers(self):
         return [layer for block in self.stack[1:] for layer in (block.vertical, block.horizontal)]
 
-    def rows(self, view):
-        features, all_before = None, []
+    def vertical_stack(self, view):
+        features, preactivations = None, []
         for block in self.stack:
-            before, features = block.rows(features, view)
-            all_before.append(before)
-        return all_before
+            preactivation, features = block.vertical_stack(features, view)
+            preactivations.append(preactivation)
+        return preactivations
 
-    def sites(self, view, rows):
+    def horizontal_stack(self, view, above):
         features = None
-        for block, above in zip(self.stack, rows):
-            features = block.sites(features, view, above)
+        for block, preactivation in zip(self.stack, above):
+            features = block.horizontal_stack(features, view, preactivation)
         return self.head(features)

@@ -23,22 +23,22 @@ class GatedResidual(keras.layers.Layer):
         filters: how many features come in and go out.
         beside: how many features come from beside, or 0.
         size: `(rows, columns)` of the convolutions.
-        kind: as of `CausalConvolution`.
+        region: as of `CausalConvolution`.
         dilation: of the convolutions.
         dropout: the share of features that is left out in training.
         condition_features: how many features the condition has.
         **kwargs: `name` and `dtype`.
     """
 
-    def __init__(self, filters, beside, size, kind, dilation, dropout, condition_features, **kwargs):
+    def __init__(self, filters, beside, size, region, dilation, dropout, condition_features, **kwargs):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.enter = CausalConvolution(
-            2 * filters, filters, size, kind, dilation=dilation, name=f'{self.name}_enter', dtype=dtype)
+            2 * filters, filters, size, region, dilation=dilation, name=f'{self.name}_enter', dtype=dtype)
         self.beside = dense(2 * beside, filters, 'beside', dtype) if beside else None
         self.dropout = Dropout(dropout, dtype=dtype)
         self.leave = CausalConvolution(
-            2 * filters, 2 * filters, size, kind, dilation=dilation, name=f'{self.name}_leave', dtype=dtype)
+            2 * filters, 2 * filters, size, region, dilation=dilation, name=f'{self.name}_leave', dtype=dtype)
         self.condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
         self.built = True
 
@@ -93,18 +93,18 @@ class PixelCNNPlusPlus(ImageModel):
         if self.channels > 1 and not isinstance(output, MixtureOfLogistics):
             raise ValueError(f'PixelCNNPlusPlus of {self.channels} channels needs '
                              f'output=tfdgm.outputs.MixtureOfLogistics(…), got {output}.')
-        self.filters = checks.whole(filters, 'filters of PixelCNNPlusPlus')
-        self.blocks = checks.whole(blocks, 'blocks of PixelCNNPlusPlus')
-        self.dilations = checks.wholes(dilations, 'dilations of PixelCNNPlusPlus')
+        self.filters = checks.integer(filters, 'filters of PixelCNNPlusPlus')
+        self.blocks = checks.integer(blocks, 'blocks of PixelCNNPlusPlus')
+        self.dilations = checks.integers(dilations, 'dilations of PixelCNNPlusPlus')
         dtype, channels, filters = self.dtype_policy, self.channels, self.filters
         self.first_rows = CausalConvolution(
             channels, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)
         # The network makes all channels of a pixel at once, so none of them may see the pixel.
-        self.first_sites = CausalConvolution(channels, filters, (2, 3), type='A', name='first_sites', dtype=dtype)
+        self.first_sites = CausalConvolution(channels, filters, (2, 3), mask_type='A', name='first_sites', dtype=dtype)
 
-        def path(name, dilations, beside, size, kind):
-            return [GatedResidual(filters, beside, size, kind, dilation, self.dropout, self.condition_map.num_features,
-                                  name=f'{name}_{index}', dtype=dtype)
+        def path(name, dilations, beside, size, region):
+            return [GatedResidual(filters, beside, size, region, dilation, self.dropout,
+                                  self.condition_map.num_features, name=f'{name}_{index}', dtype=dtype)
                     for index, dilation in enumerate(dilation for dilation in dilations for _ in range(self.blocks))]
 
         upwards = self.dilations[::-1]
@@ -127,7 +127,7 @@ class PixelCNNPlusPlus(ImageModel):
         blocks = [*self.rows_down, *self.rows_up, *self.sites_down, *self.sites_up]
         return [layer for block in blocks for layer in (block.enter, block.leave)]
 
-    def rows(self, view):
+    def vertical_stack(self, view):
         features = view(self.first_rows)
         skipped, results = [features], []
         for block in self.rows_down:
@@ -140,9 +140,9 @@ class PixelCNNPlusPlus(ImageModel):
             results.append(features)
         return results
 
-    def sites(self, view, rows):
+    def horizontal_stack(self, view, above):
         features = view(self.first_sites)
-        skipped, above = [features], iter(rows)
+        skipped, above = [features], iter(above)
         for block in self.sites_down:
             features = block(features, view=view, beside=next(above))
             skipped.append(features)

@@ -1,4 +1,4 @@
-"""PixelRNN: long short-term memories that run over an image row by row, or along its diagonals."""
+"""PixelRNN: LSTMs that run over an image row by row, or along its diagonals."""
 
 import keras
 import numpy as np
@@ -9,12 +9,12 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer, ConditionProjection
 from tfdgm.autoregressive.images import Head, ImageModel
-from tfdgm.autoregressive.lstm import memory, neighbours, project, run
+from tfdgm.autoregressive.lstm import hidden_states, lstm_step, neighbours, project
 from tfdgm.layers import Dropout
 
 
 class ImageLSTM(CausalLayer):
-    """What the memories below have in common: gates that see the features and hidden states nearby.
+    """Base class of LSTMs over images: gates that see the features and hidden states nearby.
 
     Args:
         inputs: how many features come in.
@@ -55,7 +55,7 @@ class RowLSTM(ImageLSTM):
 
     def call(self, features):
         gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
-        return ops.transpose(run(gates, self.kernel, self.offsets), (2, 0, 1, 3))
+        return ops.transpose(hidden_states(gates, self.kernel, self.offsets), (2, 0, 1, 3))
 
     def initial_cache(self, width, batch_size):
         zeros = ops.zeros((width, batch_size, self.filters), self.compute_dtype)
@@ -63,14 +63,14 @@ class RowLSTM(ImageLSTM):
         return {'input': self.to_gates.initial_cache(width, batch_size), 'from_above': gates, 'cell_above': zeros,
                 'hidden': zeros, 'cell': zeros}
 
-    def new_row(self, cache):
+    def start_row(self, cache):
         from_above = project(neighbours(cache['hidden'], self.offsets), self.kernel)
-        return {**cache, 'input': self.to_gates.new_row(cache['input']), 'from_above': from_above,
+        return {**cache, 'input': self.to_gates.start_row(cache['input']), 'from_above': from_above,
                 'cell_above': cache['cell']}
 
-    def at_site(self, cache, features, column):
-        gates, inputs = self.to_gates.at_site(cache['input'], features, column)
-        hidden, cell = memory(gates + cache['from_above'][column], cache['cell_above'][column])
+    def step(self, cache, features, column):
+        gates, inputs = self.to_gates.step(cache['input'], features, column)
+        hidden, cell = lstm_step(gates + cache['from_above'][column], cache['cell_above'][column])
         return hidden, {**cache, 'input': inputs,
                         'hidden': ops.slice_update(cache['hidden'], (column, 0, 0), hidden[None]),
                         'cell': ops.slice_update(cache['cell'], (column, 0, 0), cell[None])}
@@ -87,7 +87,7 @@ class DiagonalLSTM(ImageLSTM):
         gates = ops.transpose(skew(self.to_gates(features)), (2, 1, 0, 3))
         # Beside the image no gate opens, so that states are zero there.
         inside = skew(np.ones((1, height, width, 1), bool)).transpose(2, 1, 0, 3)
-        hidden = run(ops.where(inside, gates, -1e4), self.kernel, self.offsets)
+        hidden = hidden_states(ops.where(inside, gates, -1e4), self.kernel, self.offsets)
         return unskew(ops.transpose(hidden, (2, 1, 0, 3)), width)
 
     def initial_cache(self, width, batch_size):
@@ -95,12 +95,12 @@ class DiagonalLSTM(ImageLSTM):
         zeros = ops.zeros((1 + width, batch_size, self.filters), self.compute_dtype)
         return {'above': zeros, 'hidden': zeros, 'cell': zeros}
 
-    def new_row(self, cache):
+    def start_row(self, cache):
         return {**cache, 'above': cache['hidden']}
 
-    def at_site(self, cache, features, column):
+    def step(self, cache, features, column):
         states = ops.concatenate([cache['above'][column + 1], cache['hidden'][column]], axis=-1)
-        hidden, cell = memory(self.to_gates(features) + project(states, self.kernel), cache['cell'][column])
+        hidden, cell = lstm_step(self.to_gates(features) + project(states, self.kernel), cache['cell'][column])
         return hidden, {**cache, 'hidden': ops.slice_update(cache['hidden'], (column + 1, 0, 0), hidden[None]),
                         'cell': ops.slice_update(cache['cell'], (column + 1, 0, 0), cell[None])}
 
@@ -117,18 +117,18 @@ class ReverseDiagonalLSTM(DiagonalLSTM):
                 'gates': ops.zeros((width, batch_size, 4 * self.filters), self.compute_dtype),
                 'begun': ops.zeros((), self.compute_dtype)}
 
-    def new_row(self, cache):
+    def start_row(self, cache):
         # The row above is known now: run over it from its right end. Above the first row, there is none.
         zeros = ops.zeros_like(cache['row'][0])
 
         def step(state, inputs):
             gates, above = inputs
-            return memory(gates + project(ops.concatenate([above, state[0]], axis=-1), self.kernel), state[1])
+            return lstm_step(gates + project(ops.concatenate([above, state[0]], axis=-1), self.kernel), state[1])
 
         hidden, _ = tf.scan(step, (cache['gates'], cache['row']), (zeros, zeros), reverse=True)
         return {**cache, 'row': hidden * cache['begun'], 'begun': ops.ones_like(cache['begun'])}
 
-    def at_site(self, cache, features, column):
+    def step(self, cache, features, column):
         gates = ops.slice_update(cache['gates'], (column, 0, 0), self.to_gates(features)[None])
         return cache['row'][column], {**cache, 'gates': gates}
 
@@ -174,7 +174,7 @@ class RecurrentBlock(keras.layers.Layer):
 
 @register_keras_serializable('tfdgm')
 class PixelRNN(ImageModel):
-    """Residual layers of long short-term memories over the image.
+    """Residual layers of LSTMs over the image.
 
     With 'RowLSTM' cells a site sees a triangle above it; with 'DiagonalBiLSTM', which runs along the diagonals from
     both sides, every pixel before (but the last one of the row above, where that is more than three columns away).
@@ -209,10 +209,10 @@ class PixelRNN(ImageModel):
         if not isinstance(cell, str) or cell not in CELLS:
             raise ValueError(f'cell of PixelRNN must be one of {", ".join(CELLS)}, got {cell!r}.')
         self.cell = cell
-        self.filters = checks.whole(filters, 'filters of PixelRNN')
-        self.blocks = checks.whole(blocks, 'blocks of PixelRNN')
+        self.filters = checks.integer(filters, 'filters of PixelRNN')
+        self.blocks = checks.integer(blocks, 'blocks of PixelRNN')
         filters, shared = self.filters, {'channels': self.channels, 'dtype': self.dtype_policy}
-        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), type='A', name='first', **shared)
+        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
         self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=self.dropout,
                                      name=f'block_{index}', **shared) for index in range(self.blocks)]
         self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
@@ -222,7 +222,7 @@ class PixelRNN(ImageModel):
     def causal_layers(self):
         return [layer for block in self.stack for layer in block.recurrent]
 
-    def sites(self, view, rows):
+    def horizontal_stack(self, view, above):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)

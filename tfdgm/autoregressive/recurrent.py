@@ -14,7 +14,7 @@ CELLS = {'LSTM': keras.layers.LSTM, 'GRU': keras.layers.GRU}
 
 @register_keras_serializable('tfdgm')
 class RecurrentModel(SequenceModel):
-    """Layers of long short-term memories or gated recurrent units over the sites.
+    """Layers of LSTMs or GRUs over the sites.
 
         h_i = cell(h_{i-1}, x_{i-1}),    parameters_i = b + V h_i
 
@@ -53,17 +53,17 @@ class RecurrentModel(SequenceModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='LSTM', units=64, blocks=1,
                  positions=False, variable_length=False, order='natural', seed=0, **kwargs):
-        units = checks.whole(units, 'units of RecurrentModel')
+        units = checks.integer(units, 'units of RecurrentModel')
         super().__init__(event_shape, width=units, last_width=units, output=output, condition=condition,
                          dropout=dropout, positions=positions, variable_length=variable_length, order=order,
                          seed=seed, **kwargs)
         if cell not in CELLS:
             raise ValueError(f'cell of RecurrentModel must be {" or ".join(map(repr, CELLS))}, got {cell!r}.')
         self.units, self.cell = units, cell
-        self.blocks = checks.whole(blocks, 'blocks of RecurrentModel')
+        self.blocks = checks.integer(blocks, 'blocks of RecurrentModel')
         dtype = self.dtype_policy
         self.condition_kernel = condition and dense(
-            self.condition_features, units, 'condition_kernel', dtype, use_bias=False)
+            self.features_per_step, units, 'condition_kernel', dtype, use_bias=False)
         self.recurrent_layers = []
         for index in range(self.blocks):
             layer = CELLS[cell](units, return_sequences=True, dtype=dtype, name=f'layer_{index}')
@@ -75,14 +75,14 @@ class RecurrentModel(SequenceModel):
     def features(self, inputs, condition, training):
         features = self._conditioned(inputs, condition)
         for layer in self.recurrent_layers:
-            features = layer(features) if self.cell == 'GRU' else hidden_states(layer.cell, features)
+            features = layer(features) if self.cell == 'GRU' else lstm_outputs(layer.cell, features)
             features = self.dropping(features, training=training)
         return features
 
     def initial_cache(self, batch_size):
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
 
-    def next_features(self, inputs, condition, cache, position):
+    def features_step(self, inputs, condition, cache, position):
         features, states = self._conditioned(inputs, condition), []
         for layer, state in zip(self.recurrent_layers, cache):
             features, state = layer.cell(features, state)
@@ -93,17 +93,17 @@ class RecurrentModel(SequenceModel):
         return inputs if condition is None else inputs + self.condition_kernel(condition)
 
 
-def hidden_states(cell, inputs):
+def lstm_outputs(cell, inputs):
     """What a layer of Keras's `LSTMCell`s gives at all positions: `[batch, sites, n]` -> `[batch, sites, units]`.
 
     `keras.layers.LSTM` itself would keep every number of every step for its gradient, and multiply step by step what
-    `lstm.run` multiplies at once: sequences of thousands of steps would take long to train.
+    `lstm.hidden_states` multiplies at once: sequences of thousands of steps would take long to train.
     """
     def sorted_gates(values):
-        accept, forget, content, output = ops.split(ops.cast(values, inputs.dtype), 4, axis=-1)
-        return ops.concatenate([output, forget, accept, content], axis=-1)
+        input_gate, forget_gate, candidate, output_gate = ops.split(ops.cast(values, inputs.dtype), 4, axis=-1)
+        return ops.concatenate([output_gate, forget_gate, input_gate, candidate], axis=-1)
 
     gates = ops.matmul(inputs, sorted_gates(cell.kernel)) + sorted_gates(cell.bias)
     gates = ops.transpose(gates, (1, 0, 2))[:, None]
-    hidden = lstm.run(gates, sorted_gates(cell.recurrent_kernel), offsets=(0,))
+    hidden = lstm.hidden_states(gates, sorted_gates(cell.recurrent_kernel), offsets=(0,))
     return ops.transpose(hidden[:, 0], (1, 0, 2))

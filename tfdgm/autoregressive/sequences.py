@@ -1,5 +1,7 @@
 """SequenceModel: autoregressive models that read the values before a site as a sequence, with one network for all."""
 
+import abc
+
 import keras
 import numpy as np
 from keras import ops
@@ -36,7 +38,7 @@ class ValueEmbedding(keras.layers.Layer):
         features = ops.concatenate([ops.cast(start, features.dtype), features], axis=1)
         return features if self.positions is None else features + ops.cast(self.positions, features.dtype)
 
-    def at(self, position, previous):
+    def step(self, position, previous):
         """Features `[batch, features]` at one position, from the value `[batch]` before it."""
         features = ops.where(position == 0, ops.cast(self.start, self.compute_dtype), self._of_values(previous))
         return features if self.positions is None else features + ops.cast(self.positions[position], features.dtype)
@@ -55,7 +57,7 @@ class SequenceModel(AutoregressiveModel):
     A subclass makes its layers, and writes its network in two forms:
 
     - `features`: of all positions, from `[batch, sites, width]`, each depending on the positions up to its own;
-    - `initial_cache` and `next_features`: of one position after the other.
+    - `initial_cache` and `features_step`: of one position after the other.
 
     Args:
         event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
@@ -83,14 +85,15 @@ class SequenceModel(AutoregressiveModel):
         self.dropout = checks.share(dropout, f'dropout of {type(self).__name__}')
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
         self.variable_length = checks.flag(variable_length, f'variable_length of {type(self).__name__}')
-        if self.variable_length and not np.array_equal(self.visited_sites, np.arange(self.num_sites)):
+        if self.variable_length and not np.array_equal(self.ordering, np.arange(self.num_sites)):
             raise ValueError(f'{type(self).__name__} with variable_length=True visits the sites from the first to the '
                              'last; it takes no order.')
         if isinstance(condition, Vectors) and self.event_shape[0] % condition.steps:
             raise ValueError(f'Events of {self.event_shape[0]} steps have no {condition.steps} equal parts: the steps '
                              f'of the condition of {type(self).__name__} must divide those of the events.')
         self.condition_steps = condition.steps if isinstance(condition, Vectors) else 1
-        self.condition_features = condition.num_features // self.condition_steps if condition else 0
+        # Of each step.
+        self.features_per_step = self.condition_features // self.condition_steps
         self.embedding = ValueEmbedding(
             self.output, width, self.num_sites if self.positions else None, dtype=self.dtype_policy, name='embedding')
         self.last = dense(last_width, self.output.num_parameters, 'last', self.dtype_policy)
@@ -99,23 +102,23 @@ class SequenceModel(AutoregressiveModel):
     def standardization_shape(self):
         return (1,) * len(self.event_shape)
 
+    @abc.abstractmethod
     def features(self, inputs, condition, training):
         """What the last layer sees of each position: `[batch, sites, width]` -> `[batch, sites, last_width]`.
 
         `condition` holds the condition's features, `[batch, 1, n]` or `[batch, sites, n]`, or None.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def initial_cache(self, batch_size):
-        """What `next_features` remembers before the first position: a structure of tensors."""
-        raise NotImplementedError
+        """What `features_step` remembers before the first position: a structure of tensors."""
 
-    def next_features(self, inputs, condition, cache, position):
+    @abc.abstractmethod
+    def features_step(self, inputs, condition, cache, position):
         """What the last layer sees of one position, `[batch, width]` -> `[batch, last_width]`, and the next cache.
 
         `condition` holds the condition's features there, `[batch, n]`, or None.
         """
-        raise NotImplementedError
 
     def padding(self, x):
         if not self.variable_length:
@@ -154,16 +157,17 @@ class SequenceModel(AutoregressiveModel):
         condition = state.get('condition')
         if condition is not None:
             condition = condition[:, ops.minimum(position, condition.shape[1] - 1)]
-        features, cache = self.next_features(
-            self.embedding.at(position, previous), condition, state['cache'], position)
+        features, cache = self.features_step(
+            self.embedding.step(position, previous), condition, state['cache'], position)
         return ops.cast(self.last(features), 'float32'), {**state, 'cache': cache}
 
     def _encoded(self, condition):
         """The features of a condition, `[batch, sites, n]`, or `[batch, 1, n]` where they are the same at all sites."""
         if condition is None:
             return None
-        features = ops.reshape(self.condition.encode(condition), (-1, self.condition_steps, self.condition_features))
+        features = ops.reshape(
+            self.encode_condition(condition), (-1, self.condition_steps, self.features_per_step))
         if self.condition_steps > 1:
             features = ops.repeat(features, self.num_sites // self.condition_steps, axis=1)
-            features = self._permute(features, self.visited_sites)
+            features = self._permute(features, self.ordering)
         return ops.cast(features, self.compute_dtype)

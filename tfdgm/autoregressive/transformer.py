@@ -63,7 +63,7 @@ class TransformerBlock(keras.layers.Layer):
         shape = batch_size, self.window, self.heads, self.attended.units // self.heads
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
-    def at(self, features, condition, cache, position):
+    def step(self, features, condition, cache, position):
         """The same at one position, `[batch, width]`, and the next cache."""
         query, *new = self._heads(features[:, None], condition)
         place = position % self.window
@@ -151,8 +151,8 @@ class CausalTransformer(SequenceModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
                  window=None, variable_length=False, order='natural', seed=0, **kwargs):
-        width = checks.whole(width, 'width of CausalTransformer')
-        heads = checks.whole(heads, 'heads of CausalTransformer')
+        width = checks.integer(width, 'width of CausalTransformer')
+        heads = checks.integer(heads, 'heads of CausalTransformer')
         if width % heads:
             raise ValueError(f'width of CausalTransformer must be a multiple of heads, got {width} and {heads}.')
         # Attention sees a set: without its position, a site would not know the order of what lies before.
@@ -160,11 +160,11 @@ class CausalTransformer(SequenceModel):
                          dropout=dropout, positions=True, variable_length=variable_length, order=order, seed=seed,
                          **kwargs)
         self.width, self.heads = width, heads
-        self.blocks = checks.whole(blocks, 'blocks of CausalTransformer')
-        self.window = None if window is None else checks.whole(window, 'window of CausalTransformer')
+        self.blocks = checks.integer(blocks, 'blocks of CausalTransformer')
+        self.window = None if window is None else checks.integer(window, 'window of CausalTransformer')
         window = min(self.window or self.num_sites, self.num_sites)
         self.stack = [
-            TransformerBlock(width, heads, window, self.condition_features, self.dropout,
+            TransformerBlock(width, heads, window, self.features_per_step, self.dropout,
                              dtype=self.dtype_policy, name=f'block_{index}')
             for index in range(self.blocks)]
         self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name='norm')
@@ -175,7 +175,7 @@ class CausalTransformer(SequenceModel):
     def scoring_batch(self):
         # Attention makes a number of each pair of sites that see each other, for each head.
         pairs = self.num_sites * self.heads * self.stack[0].window
-        return max(1, min(super().scoring_batch, 2**26 // pairs))
+        return 1 << max(1, min(super().scoring_batch, 2**26 // pairs)).bit_length() - 1
 
     @property
     def receptive_field(self) -> int:
@@ -190,10 +190,10 @@ class CausalTransformer(SequenceModel):
     def initial_cache(self, batch_size):
         return [block.initial_cache(batch_size) for block in self.stack]
 
-    def next_features(self, inputs, condition, cache, position):
+    def features_step(self, inputs, condition, cache, position):
         condition = None if condition is None else condition[:, None]
         caches = []
         for block, old in zip(self.stack, cache):
-            inputs, new = block.at(inputs, condition, old, position)
+            inputs, new = block.step(inputs, condition, old, position)
             caches.append(new)
         return self.norm(inputs), caches

@@ -34,11 +34,11 @@ class GatedLayer(Layer):
         earlier = ops.pad(features, [[0, 0], [self.dilation, 0], [0, 0]])[:, :sites]
         return self._outputs(earlier, features, condition, training)
 
-    def initial_buffer(self, batch_size):
+    def initial_cache(self, batch_size):
         """The features at the last `dilation` positions: position i lies in place i modulo dilation."""
         return ops.zeros((self.dilation, batch_size, self.filters), self.compute_dtype)
 
-    def at(self, features, condition, buffer, position):
+    def step(self, features, condition, buffer, position):
         """The same at one position, `[batch, filters]`, and the next buffer."""
         place = position % self.dilation
         outputs = self._outputs(buffer[place], features, condition, False)
@@ -94,18 +94,18 @@ class WaveNet(SequenceModel):
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, skip_filters=None,
                  dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256), stacks=2, positions=False,
                  variable_length=False, order='natural', seed=0, **kwargs):
-        filters = checks.whole(filters, 'filters of WaveNet')
-        skip_filters = filters if skip_filters is None else checks.whole(skip_filters, 'skip_filters of WaveNet')
+        filters = checks.integer(filters, 'filters of WaveNet')
+        skip_filters = filters if skip_filters is None else checks.integer(skip_filters, 'skip_filters of WaveNet')
         super().__init__(event_shape, width=filters, last_width=skip_filters, output=output, condition=condition,
                          dropout=dropout, positions=positions, variable_length=variable_length, order=order,
                          seed=seed, **kwargs)
         self.filters, self.skip_filters = filters, skip_filters
-        self.dilations = checks.wholes(dilations, 'dilations of WaveNet')
-        self.stacks = checks.whole(stacks, 'stacks of WaveNet')
+        self.dilations = checks.integers(dilations, 'dilations of WaveNet')
+        self.stacks = checks.integer(stacks, 'stacks of WaveNet')
         dtype = self.dtype_policy
         dilations = self.dilations * self.stacks
         self.stack = [
-            GatedLayer(filters, skip_filters, self.condition_features, dilation, self.dropout,
+            GatedLayer(filters, skip_filters, self.features_per_step, dilation, self.dropout,
                        is_last=index == len(dilations) - 1, dtype=dtype, name=f'layer_{index}')
             for index, dilation in enumerate(dilations)]
         self.penultimate = dense(skip_filters, skip_filters, 'penultimate', dtype)
@@ -124,12 +124,12 @@ class WaveNet(SequenceModel):
         return self._behind(skips)
 
     def initial_cache(self, batch_size):
-        return [layer.initial_buffer(batch_size) for layer in self.stack]
+        return [layer.initial_cache(batch_size) for layer in self.stack]
 
-    def next_features(self, inputs, condition, cache, position):
+    def features_step(self, inputs, condition, cache, position):
         skips, buffers = 0, []
         for layer, buffer in zip(self.stack, cache):
-            inputs, skip, buffer = layer.at(inputs, condition, buffer, position)
+            inputs, skip, buffer = layer.step(inputs, condition, buffer, position)
             skips += skip
             buffers.append(buffer)
         return self._behind(skips), buffers

@@ -1,19 +1,19 @@
-"""The distributions of flows: of real values, a `tfd.TransformedDistribution`; of whole numbers, one around it."""
+"""The distributions of flows: of real values, a `tfd.TransformedDistribution`; of integers, one around it."""
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow.python.eager import record
 
-from tfdgm import checks, pieces
-from tfdgm.distribution import ModelDistribution
+from tfdgm import checks, internals, pieces
+from tfdgm.distribution import DensityDistribution
 from tfdgm.random import stateless_seed
+from tfdgm.support import Reals
 
 tfd = tfp.distributions
 
 
-class TemperedDistribution(ModelDistribution):
-    """A `ModelDistribution` of a flow, whose latents have a temperature."""
+class TemperedDistribution(DensityDistribution):
+    """The distribution of a flow, whose latents have a temperature."""
 
     def sample(self, sample_shape=(), seed=None, name='sample', temperature=1.):
         """`tfd.Distribution.sample`, from latents that are multiplied by a temperature.
@@ -55,12 +55,12 @@ class TemperedDistribution(ModelDistribution):
         if not tf.executing_eagerly():
             return self._sampler(size, *args)
         # Gradients of loops can't leave an XLA function.
-        jit_compile = False if record.could_possibly_record() else None
+        jit_compile = self._samples_with_xla and not internals.tape_may_watch()
         return self._model.run(self._sampler, size, *args, jit_compile=jit_compile)
 
 
 class DequantizedDistribution(TemperedDistribution):
-    """Whole numbers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
+    """Integers whose log-probability is bounded from below by a flow: see `UniformDequantization`.
 
     `model.distribution()` makes one. Its samples are those of the flow rounded down; what lies beyond the levels, which
     the bound does not count, becomes the first or the last. The bound can be far lower there than at the values that
@@ -112,14 +112,8 @@ class FlowDistribution(TemperedDistribution, tfd.TransformedDistribution):
         return self._model.sample_real
 
     @property
-    def _takes_integers(self):
-        return False
-
-    def _contains(self, x):
-        return abs(x) < np.inf
-
     def _support(self):
-        return 'a finite real number'
+        return Reals()
 
     def _log_density(self, x, condition):
         return self._model.density(x, condition)

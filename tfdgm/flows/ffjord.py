@@ -1,64 +1,17 @@
 """FFJORD: a flow that is the solution of a differential equation."""
 
 import contextlib
-import functools
-import itertools
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
-from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
-from tfdgm.flows.layers import Network
+from tfdgm.flows.invertible import Chain, Reshape
 from tfdgm.flows.model import FlowModel
-from tfdgm.flows.ode import ContinuousFlow, adaptive, differential_equation, runge_kutta
-from tfdgm.layers import dense
-
-tfb = tfp.bijectors
-
-class TimeNetwork(Network):
-    """The velocity at a place and a time: fully connected layers that time and condition scale and move.
-
-        h -> activation((W h + b) * sigmoid(G [t, condition]) + S [t, condition])
-
-    Args:
-        size: how many numbers a place has.
-        hidden_units: the width of each hidden layer.
-        num_features: how many a condition has, or 0.
-        activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
-        **kwargs: `name`.
-    """
-
-    def __init__(self, size, hidden_units, num_features, activation, **kwargs):
-        super().__init__((size,), **kwargs)
-        widths, self.layers = (size, *hidden_units, size), []
-        for index, (before, units) in enumerate(itertools.pairwise(widths)):
-            last = {'kernel_initializer': 'zeros'} if index == len(hidden_units) else {}
-            self.layers.append((
-                dense(before, units, f'dense_{index}', 'float32', **last),
-                dense(1 + num_features, units, f'gate_{index}', 'float32'),
-                dense(1 + num_features, units, f'shift_{index}', 'float32', use_bias=False,
-                      kernel_initializer='zeros')))
-        self.activation = keras.activations.get(activation)
-        self.built = True
-
-    def evaluate(self, x, features):
-        for index, (layer, gate, shift) in enumerate(self.layers):
-            x = self.activation(x) if index else x
-            x = layer(x) * ops.sigmoid(gate(features)) + shift(features)
-        return x
-
-
-def explained(name):
-    """The method of `FlowModel`, with what the solver says put in words."""
-    @functools.wraps(getattr(FlowModel, name))
-    def method(self, *args, **kwargs):
-        with self._explaining():
-            return getattr(super(FFJORD, self), name)(*args, **kwargs)
-
-    return method
+from tfdgm.flows.networks import TimeNetwork
+from tfdgm.flows.ode import ODE
 
 
 @register_keras_serializable('tfdgm')
@@ -90,7 +43,7 @@ class FFJORD(FlowModel):
 
     Args:
         event_shape: shape of one event, of at least two numbers.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it scales and moves the features of every layer, as time does.
         hidden_units: the width of each hidden layer of the network.
         activation: of the hidden units, a name that Keras knows; smooth ones suit a solver.
@@ -112,48 +65,45 @@ class FFJORD(FlowModel):
                  activation='tanh', trace='exact', regularization=0., solver='runge_kutta', steps=8, tolerance=1e-5,
                  max_steps=1000, seed=0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
-        self.hidden_units = checks.wholes(hidden_units, 'hidden_units of FFJORD')
+        self.hidden_units = checks.integers(hidden_units, 'hidden_units of FFJORD')
         self.activation = activation
         self.trace = checks.one_of(trace, ('exact', 'hutchinson'), 'trace of FFJORD')
         self.regularization = checks.not_negative(regularization, 'regularization of FFJORD')
         self.solver = checks.one_of(solver, ('runge_kutta', 'dormand_prince'), 'solver of FFJORD')
-        self.steps = checks.whole(steps, 'steps of FFJORD')
+        self.steps = checks.integer(steps, 'steps of FFJORD')
         self.tolerance = checks.positive(tolerance, 'tolerance of FFJORD')
-        self.max_steps = checks.whole(max_steps, 'max_steps of FFJORD')
+        self.max_steps = checks.integer(max_steps, 'max_steps of FFJORD')
         self.velocity = TimeNetwork(
-            self.num_sites, self.hidden_units, condition.num_features if condition else 0, activation,
-            name='velocity')
+            self.num_sites, self.hidden_units, self.condition_features, activation, name='velocity')
         # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
         self._trace_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed + 1))
+        adaptive = tfp.math.ode.DormandPrince(
+            rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps)
+        self.flow = Chain([Reshape(self.event_shape, (self.num_sites,)), ODE(
+            self.velocity, self.num_sites, adaptive, self.steps if self.solver == 'runge_kutta' else None,
+            self._trace_seeds if self.trace == 'hutchinson' else None, self.regularization, name='ode')])
         self.built = True
 
     @property
     def scoring_batch(self):
         # The exact trace sees an event once for each of its numbers.
-        return max(1, min(super().scoring_batch, 2**24 // self.num_sites**2))
+        return 1 << max(1, min(super().scoring_batch, 2**24 // self.num_sites**2)).bit_length() - 1
 
-    def flow(self, features, training=False, log_det=True):
-        estimates = log_det and training and self.trace == 'hutchinson'
-        seed = ops.cast(self._trace_seeds.next(), 'int32') if estimates else None
-        given = {} if features is None else {'features': features}
+    # Values alone come without the trace, which costs most.
 
-        def solve(values, direction):
-            # Training goes from events to latents, so the energy lowers the density.
-            derivative = differential_equation(
-                self.velocity, direction, self.num_sites, log_det and not estimates,
-                self.regularization if training else 0.)
-            constants, state = dict(given), (values, tf.zeros_like(values))
-            if estimates:
-                shape = tf.concat([[1], tf.shape(values)], 0)
-                constants['signs'] = tf.where(random.uniforms(shape, seed) < 0.5, -1., 1.)
-            if training and self.solver == 'runge_kutta':
-                return runge_kutta(functools.partial(derivative, **constants), state, self.steps)
-            constants['weights'] = [tf.convert_to_tensor(variable.value) for variable in self.velocity.variables]
-            with self._explaining():
-                return adaptive(derivative, state, constants, tfp.math.ode.DormandPrince(
-                    rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps))
+    def to_latents(self, x, features):
+        reshape, ode = self.flow.layers
+        x, _ = self.units(x)
+        x, _ = reshape(x)
+        z, _ = ode.solve(x, -1, features, log_det=False)
+        return z
 
-        return tfb.Chain([tfb.Reshape(self.event_shape, (self.num_sites,)), ContinuousFlow(solve)])
+    def from_latents(self, z, features):
+        reshape, ode = self.flow.layers
+        x, _ = ode.solve(z, 1, features, log_det=False)
+        x, _ = reshape.inverse(x)
+        x, _ = self.units.inverse(x)
+        return x
 
     def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
         """`GenerativeModel.compile`; with an adaptive solver, without XLA.
@@ -168,27 +118,13 @@ class FFJORD(FlowModel):
             jit_compile = False
         super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
 
-    # XLA leaves out assertions: the adaptive solver would give a number where it gave up.
-
-    def make_test_function(self, *args, **kwargs):
-        with self._without_xla():
-            return super().make_test_function(*args, **kwargs)
-
-    def make_predict_function(self, *args, **kwargs):
-        with self._without_xla():
-            return super().make_predict_function(*args, **kwargs)
+    def uses_xla(self, is_faster):
+        # XLA leaves out assertions: the adaptive solver would give a number where it gave up.
+        return False
 
     @contextlib.contextmanager
-    def _without_xla(self):
-        jit_compile, self.jit_compile = self.jit_compile, False
-        try:
-            yield
-        finally:
-            self.jit_compile = jit_compile
-
-    @contextlib.contextmanager
-    def _explaining(self):
-        """Says for people that the adaptive solver gave up."""
+    def explaining(self):
+        """Says of the adaptive solver's error what to do."""
         try:
             yield
         except tf.errors.InvalidArgumentError as error:
@@ -198,11 +134,3 @@ class FFJORD(FlowModel):
                 f'The solver did not reach the end within max_steps={self.max_steps} at tolerance={self.tolerance}: '
                 'the flow has become stiff, or both are small. Make the model anew with more of either and '
                 'set_weights, or train with a lower learning rate.') from None
-
-    def run(self, method, *args, jit_compile=False):
-        """`GenerativeModel.run`, without XLA, whatever is asked for."""
-        with self._explaining():
-            return super().run(method, *args, jit_compile=False)
-
-    fit, evaluate, predict, train_on_batch, test_on_batch, predict_on_batch = map(explained, (
-        'fit', 'evaluate', 'predict', 'train_on_batch', 'test_on_batch', 'predict_on_batch'))

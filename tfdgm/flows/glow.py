@@ -3,9 +3,33 @@
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
-from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine
-from tfdgm.flows.layers import ActNorm, ConvolutionNetwork, InvertibleConvolution
+from tfdgm.flows.elementwise import Affine
+from tfdgm.flows.invertible import Chain
+from tfdgm.flows.layers import ActNorm, Coupling, InvertibleConvolution
 from tfdgm.flows.multiscale import ImageFlow
+from tfdgm.flows.networks import ConvolutionNetwork
+
+
+class FlowStep(Chain):
+    """One step of the flow: an ActNorm, an invertible 1x1 convolution and an affine coupling layer.
+
+    Args:
+        shape: of the image, `(height, width, channels)`.
+        filters: how many features the conditioner has.
+        blocks: how many residual blocks it has.
+        condition_features: how many features the condition has, or 0.
+        random: draws the rotation that the convolution starts as.
+        name: of the step, a part of the names of its layers.
+    """
+
+    def __init__(self, shape, filters, blocks, condition_features, random, name):
+        height, width, channels = shape
+        kept = channels // 2
+        self.norm = ActNorm(channels, name=f'norm_{name}')
+        self.rotation = InvertibleConvolution(channels, random, name=f'rotation_{name}')
+        self.network = ConvolutionNetwork((height, width, kept), filters, blocks, 2 * (channels - kept),
+                                          condition_features, name=f'network_{name}')
+        super().__init__([self.norm, self.rotation, Coupling(self.network, Affine(), kept)])
 
 
 @register_keras_serializable('tfdgm')
@@ -25,7 +49,7 @@ class Glow(ImageFlow):
 
     Args:
         event_shape: `(height, width, channels)`.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it adds to the biases of all networks.
         scales: how many scales; the sides of the images must be multiples of 2 to its power.
         steps: how many steps at each scale.
@@ -39,36 +63,26 @@ class Glow(ImageFlow):
                  seed=0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, scales=scales, seed=seed,
                          **kwargs)
-        self.steps = checks.whole(steps, 'steps of Glow')
-        self.filters = checks.whole(filters, 'filters of Glow')
-        self.blocks = checks.whole(blocks, 'blocks of Glow')
-        scales, steps, filters, blocks = self.scales, self.steps, self.filters, self.blocks
-        generator = random.random_state(self.seed)
+        self.steps = checks.integer(steps, 'steps of Glow')
+        self.filters = checks.integer(filters, 'filters of Glow')
+        self.blocks = checks.integer(blocks, 'blocks of Glow')
+        self._random = random.random_state(self.seed)
         self.norms, self.rotations, self.networks, self.priors = [], [], [], []
-        for scale in range(scales):
-            height, width, channels = self.scale_shape(scale)
-            kept = channels // 2
-            for step in range(steps):
-                name = f'{scale}_{step}'
-                self.norms.append(ActNorm(channels, 3, dtype='float32', name=f'norm_{name}'))
-                self.rotations.append(InvertibleConvolution(
-                    channels, 3, generator, dtype='float32', name=f'rotation_{name}'))
-                self.networks.append(ConvolutionNetwork(
-                    (height, width, kept), filters, blocks, 2 * (channels - kept), condition,
-                    name=f'network_{name}'))
-            if scale < scales - 1:
-                self.priors.append(ConvolutionNetwork(
-                    (height, width, kept), filters, 0, 2 * (channels - kept), condition,
-                    name=f'prior_{scale}'))
+        self.flow = self.multiscale()
         self.built = True
 
-    def stack(self, scale, features):
-        kept = self.scale_shape(scale)[2] // 2
-        steps = range(scale * self.steps, (scale + 1) * self.steps)
-        return [bijector for step in steps for bijector in (
-            Invertible(self.norms[step], 3), Invertible(self.rotations[step], 3),
-            Coupling(lambda first, network=self.networks[step]: bounded_affine(
-                network(first, features)), kept, event_ndims=3))]
+    def layers_of_scale(self, scale, shape):
+        steps = []
+        for index in range(self.steps):
+            step = FlowStep(
+                shape, self.filters, self.blocks, self.condition_features, self._random, f'{scale}_{index}')
+            self.norms.append(step.norm)
+            self.rotations.append(step.rotation)
+            self.networks.append(step.network)
+            steps.append(step)
+        return steps
 
-    def second(self, scale, first, features):
-        return bounded_affine(self.priors[scale](first, features))
+    def split_prior(self, scale, shape, factored):
+        self.priors.append(ConvolutionNetwork(
+            shape, self.filters, 0, 2 * factored, self.condition_features, name=f'prior_{scale}'))
+        return self.priors[-1]

@@ -1,92 +1,88 @@
 """MAF and IAF: flows on masked networks, each the inverse of the other."""
 
+import abc
+
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.conditions import Vector
-from tfdgm.flows.bijectors import Invertible, OnePass, bounded
-from tfdgm.flows.layers import ActNorm, flattened
+from tfdgm.flows.elementwise import bounded
+from tfdgm.flows.invertible import Chain, Inverse, InvertibleLayer, Reshape
+from tfdgm.flows.layers import ActNorm
 from tfdgm.flows.model import FlowModel
 from tfdgm.masked import MaskedNetwork
 
-tfb = tfp.bijectors
 
-
-class Autoregressive(OnePass):
-    """The bijector whose inverse moves and scales each number as a masked network says, given the earlier ones.
+class MaskedAffine(InvertibleLayer):
+    """Shifts and scales each number as a masked network says, given the earlier ones.
 
         z_i = x_i * exp(s_i(x_<i)) + t_i(x_<i)
 
-    The inverse is one pass of the network. `forward` finds one number after the other and computes each hidden unit
-    once, where TFP's `MaskedAutoregressiveFlow` makes one full pass for each number.
+    That is one pass of the network. The inverse finds one number after the other and computes each hidden unit once,
+    where TFP's `MaskedAutoregressiveFlow` makes one full pass for each number.
+
+    Args:
+        network: a `tfdgm.masked.MaskedNetwork` with two parameters for each number.
+        **kwargs: `name`.
     """
 
-    def __init__(self, network, features, name='autoregressive'):
-        self._network, self._features = network, features
-        super().__init__(1, name)
+    def __init__(self, network, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
 
-    def inverse_and_log_det(self, x):
-        flat, features, outer = flattened(x, self._features, 1)
-        parameters = self._network(flat, features)
+    def call(self, x, features=None, training=False):
+        parameters = self.network(x, features)
         shift, log_scale = parameters[..., 0], bounded(parameters[..., 1])
-        return (tf.reshape(flat * tf.exp(log_scale) + shift, tf.shape(x)),
-                tf.reshape(tf.reduce_sum(log_scale, axis=-1), outer))
+        return x * ops.exp(log_scale) + shift, ops.sum(log_scale, axis=-1)
 
-    def forward_and_log_det(self, z):
-        flat, features, outer = flattened(z, self._features, 1)
-        sites, size = self._network.visited_sites[0], self._network.num_sites
-        ordered = tf.transpose(tf.gather(flat, sites, axis=1))
-        state = self._network.initial_state(tf.zeros_like(flat[:, 0], tf.int32), features)
+    def inverse(self, z, features=None):
+        ordering, size = self.network.orderings[0], self.network.num_sites
+        ordered = tf.transpose(tf.gather(z, ordering, axis=1))
+        state = self.network.initial_state(tf.zeros_like(z[:, 0], tf.int32), features)
 
         def visit(position, previous, log_det, state, values):
-            parameters, state = self._network.step(state, position, previous)
+            parameters, state = self.network.step(state, position, previous)
             log_scale = bounded(parameters[:, 1])
             value = (ordered[position] - parameters[:, 0]) * tf.exp(-log_scale)
             return position + 1, value, log_det - log_scale, state, values.write(position, value)
 
-        values = tf.TensorArray(tf.float32, size, element_shape=flat.shape[:1])
-        zeros = tf.zeros_like(flat[:, 0])
+        values = tf.TensorArray(tf.float32, size, element_shape=z.shape[:1])
+        zeros = tf.zeros_like(z[:, 0])
         _, _, log_det, _, values = tf.while_loop(
             lambda *_: True, visit, (0, zeros, zeros, state, values), maximum_iterations=size)
-        x = tf.gather(tf.transpose(values.stack()), np.argsort(sites), axis=1)
-        return tf.reshape(x, tf.shape(z)), tf.reshape(log_det, outer)
+        return tf.gather(tf.transpose(values.stack()), np.argsort(ordering), axis=1), log_det
 
 
 class MaskedFlow(FlowModel):
-    """Base of the flows on masked networks: blocks of an ActNorm and an `Autoregressive`, in alternating order."""
+    """Base class of flows on masked networks: blocks of an ActNorm and a `MaskedAffine`, in alternating order."""
 
     def __init__(self, event_shape, *, dequantization=None, condition=None, blocks=5, hidden_units=(128, 128),
                  activation='relu', seed=0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
         name = type(self).__name__
-        self.blocks = checks.whole(blocks, f'blocks of {name}')
-        self.hidden_units = checks.wholes(hidden_units, f'hidden_units of {name}')
+        self.blocks = checks.integer(blocks, f'blocks of {name}')
+        self.hidden_units = checks.integers(hidden_units, f'hidden_units of {name}')
         self.activation = activation
-        # The networks get a condition's features, whatever the condition.
-        features = None if condition is None else Vector(condition.num_features)
         order = np.arange(self.num_sites)
         # In float32 under every policy: each way rounds elsewhere, and one must undo the other.
         self.networks = [
-            MaskedNetwork((order if index % 2 == 0 else order[::-1])[None], 2, self.hidden_units, condition=features,
-                          activation=activation, output_initializer='zeros', dtype='float32',
-                          name=f'network_{index}')
+            MaskedNetwork((order if index % 2 == 0 else order[::-1])[None], 2, self.hidden_units,
+                          condition_features=self.condition_features, activation=activation,
+                          output_initializer='zeros', dtype='float32', name=f'network_{index}')
             for index in range(self.blocks)]
-        self.norms = [ActNorm(self.num_sites, 1, dtype='float32', name=f'norm_{index}')
+        self.norms = [ActNorm(self.num_sites, name=f'norm_{index}')
                       for index in range(self.blocks)]
+        layers = [Reshape(self.event_shape, (self.num_sites,))]
+        for norm, network in zip(self.norms, self.networks):
+            layers += [norm, self.block(network)]
+        self.flow = Chain(layers)
         self.built = True
 
-    def block(self, network, features) -> tfb.Bijector:
-        """The bijector of one network."""
-        raise NotImplementedError
-
-    def flow(self, features, training=False, log_det=True):
-        steps = [tfb.Reshape(self.event_shape, (self.num_sites,))]
-        for norm, network in zip(self.norms, self.networks):
-            steps += [Invertible(norm, 1), self.block(network, features)]
-        return tfb.Chain(steps)
+    @abc.abstractmethod
+    def block(self, network) -> InvertibleLayer:
+        """The invertible layer of one network."""
 
 
 @register_keras_serializable('tfdgm')
@@ -106,7 +102,7 @@ class MAF(MaskedFlow):
 
     Args:
         event_shape: shape of one event, of at least two numbers.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it adds to the biases of every layer.
         blocks: how many networks, in the natural order of the numbers and its reverse by turns.
         hidden_units: the width of each hidden layer of a network.
@@ -115,8 +111,8 @@ class MAF(MaskedFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def block(self, network, features):
-        return Autoregressive(network, features)
+    def block(self, network):
+        return MaskedAffine(network)
 
 
 @register_keras_serializable('tfdgm')
@@ -135,7 +131,7 @@ class IAF(MaskedFlow):
 
     Args:
         event_shape: shape of one event, of at least two numbers.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it adds to the biases of every layer.
         blocks: how many networks, in the natural order of the numbers and its reverse by turns.
         hidden_units: the width of each hidden layer of a network.
@@ -144,5 +140,5 @@ class IAF(MaskedFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def block(self, network, features):
-        return tfb.Invert(Autoregressive(network, features))
+    def block(self, network):
+        return Inverse(MaskedAffine(network))

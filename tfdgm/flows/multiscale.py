@@ -1,19 +1,19 @@
 """ImageFlow: what flows of images share, squeezes and splits over several scales."""
 
-import tensorflow_probability as tfp
+import abc
 
 from tfdgm import checks
-from tfdgm.flows.bijectors import Join, squeezed
+from tfdgm.flows.invertible import Chain, Reshape, Squeeze
+from tfdgm.flows.layers import Split
 from tfdgm.flows.model import FlowModel
-
-tfb = tfp.bijectors
 
 
 class ImageFlow(FlowModel):
-    """Base of the flows that look at an image at several scales.
+    """Base class of flows that look at an image at several scales.
 
-    At each scale, 2x2 pixels become one with four times the channels, a stack of bijectors follows, and half of the
-    channels become latents; the others go on to the next scale. A subclass implements `stack`.
+    At each scale, 2x2 pixels become one with four times the channels, invertible layers follow, and half of the
+    channels become latents; the others go on to the next scale. A subclass implements `layers_of_scale`, and sets
+    `flow` to the chain that `multiscale` makes.
 
     Args:
         event_shape: `(height, width, channels)`.
@@ -24,12 +24,12 @@ class ImageFlow(FlowModel):
         ValueError: if events are not images, or the scales don't divide their sides.
     """
 
-    # Whether a squeeze gives the colours of a chessboard one after the other: see `squeezed`.
+    # Whether a squeeze gives the colours of a chessboard one after the other: see `Squeeze`.
     checkerboard = False
 
     def __init__(self, event_shape, *, scales, **kwargs):
         super().__init__(event_shape, **kwargs)
-        self.scales = checks.whole(scales, f'scales of {type(self).__name__}')
+        self.scales = checks.integer(scales, f'scales of {type(self).__name__}')
         if len(self.event_shape) != 3:
             raise ValueError(f'{type(self).__name__} is for images: event_shape must be (height, width, channels), '
                              f'such as (28, 28, 1), got {self.event_shape}.')
@@ -38,31 +38,28 @@ class ImageFlow(FlowModel):
             raise ValueError(f'With scales={self.scales}, the sides of the images must be multiples of {factor}; got '
                              f'event_shape {self.event_shape}. Use fewer scales, or pad the images.')
 
-    def scale_shape(self, scale: int) -> tuple:
-        """The shape of what the stack of a scale, counted from 0, sees: `(height, width, channels)`."""
-        height, width, channels = self.event_shape
-        return height // 2 ** (scale + 1), width // 2 ** (scale + 1), channels * 2 ** (scale + 2)
-
-    def stack(self, scale, features) -> list:
-        """The bijectors of one scale, on images of `scale_shape(scale)`; the one next to the events comes first."""
-        raise NotImplementedError
-
-    def second(self, scale, first, features) -> tfb.Bijector:
-        """The bijector of the half of the channels that become latents after a scale, given the other half."""
-        return tfb.Identity()
-
-    def flow(self, features, training=False, log_det=True):
-        return self._flow(0, self.event_shape, features)
-
-    def _flow(self, scale, shape, features):
-        """The bijector from a vector to images of a shape, from one scale on."""
-        height, width, channels = after = self.scale_shape(scale)
-        steps = [squeezed(shape, self.checkerboard), *self.stack(scale, features)]
+    def multiscale(self, scale: int = 0, shape: tuple | None = None) -> Chain:
+        """The chain from images of a shape, by default events, to latents, from one scale on."""
+        height, width, channels = shape = shape or self.event_shape
+        squeezed = height // 2, width // 2, 4 * channels
+        layers = [Squeeze(shape, self.checkerboard), *self.layers_of_scale(scale, squeezed)]
         if scale == self.scales - 1:
-            steps.append(tfb.Reshape(after, (height * width * channels,)))
-        else:
-            kept = channels // 2
-            inner = self._flow(scale + 1, (height, width, kept), features)
-            steps.append(Join(
-                inner, lambda first: self.second(scale, first, features), after, kept))
-        return tfb.Chain(steps)
+            return Chain([*layers, Reshape(squeezed, (height * width * channels,))])
+        kept = 2 * channels
+        next_shape = *squeezed[:2], kept
+        prior = self.split_prior(scale, next_shape, kept)
+        return Chain([*layers, Split(squeezed, kept, self.multiscale(scale + 1, next_shape), prior)])
+
+    @abc.abstractmethod
+    def layers_of_scale(self, scale: int, shape: tuple) -> list:
+        """Makes the layers of one scale, counted from 0, for squeezed images of a shape `(height, width, channels)`."""
+
+    def split_prior(self, scale: int, shape: tuple, factored: int):
+        """Makes the prior of the channels that are factored out after a scale, or None: see `Split`.
+
+        Args:
+            scale: counted from 0.
+            shape: of the images that go on, `(height, width, channels)`.
+            factored: how many channels don't.
+        """
+        return

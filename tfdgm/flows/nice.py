@@ -3,8 +3,8 @@
 import tensorflow_probability as tfp
 from keras.saving import register_keras_serializable
 
-from tfdgm.flows.bijectors import Invertible, affine
 from tfdgm.flows.coupling import CouplingFlow
+from tfdgm.flows.elementwise import Shift
 from tfdgm.flows.layers import Scaling
 
 tfd = tfp.distributions
@@ -12,12 +12,11 @@ tfd = tfp.distributions
 
 @register_keras_serializable('tfdgm')
 class NICE(CouplingFlow):
-    """Additive couplings, which keep volumes, and one scale for each number at the end.
+    """Additive coupling layers, which keep volumes, and one scale for each number at the end.
 
         z_kept = x_kept,    z_changed = x_changed + m(x_kept)
 
-    The numbers of an event fall into those of even and of odd places, which take turns to be changed. The latents have
-    a logistic distribution.
+    Even and odd dimensions are transformed alternately. The latents have a logistic distribution.
 
     Source: L. Dinh, D. Krueger and Y. Bengio, "NICE: non-linear independent components estimation", 2014
     (https://arxiv.org/abs/1410.8516).
@@ -29,7 +28,7 @@ class NICE(CouplingFlow):
 
     Args:
         event_shape: shape of one event, of at least two numbers.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it adds to the biases of the networks' hidden layers.
         couplings: how many couplings, at least 1; the paper has four.
         hidden_units: the width of each hidden layer of a coupling's network.
@@ -40,16 +39,12 @@ class NICE(CouplingFlow):
 
     def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=4, hidden_units=(500, 500, 500),
                  activation='relu', seed=0, **kwargs):
-        super().__init__(event_shape, dequantization=dequantization, condition=condition, couplings=couplings,
-                         hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
-        self.scaling = Scaling(self.num_sites, dtype='float32', name='scaling')
+        shift = Shift()
+        super().__init__(event_shape, function=shift, dequantization=dequantization, condition=condition,
+                         couplings=couplings, hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)
+        self.scaling = Scaling(self.num_sites, name='scaling')
+        self.flow = self.alternate(shift, after=[self.scaling])
         self.built = True
 
     def base(self):
         return tfd.Logistic(0., 1.)
-
-    def transform(self, parameters):
-        return affine(parameters)
-
-    def after(self):
-        return [Invertible(self.scaling, 1)]

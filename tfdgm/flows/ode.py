@@ -1,50 +1,80 @@
-"""Ordinary differential equations as bijectors, and what solves them."""
+"""The solution of an ordinary differential equation as an invertible layer, and what solves it."""
 
 import contextlib
+import functools
 import weakref
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from tfdgm.flows.bijectors import OnePass
-from tfdgm.flows.layers import spread
+from tfdgm import random
+from tfdgm.flows.invertible import InvertibleLayer
 
 
-class ContinuousFlow(OnePass):
-    """The bijector whose `forward` solves dz/dt = f(z, t) from time 0 to 1, and whose `inverse` goes back.
+class ODE(InvertibleLayer):
+    """The solution of dz/dt = f(z, t), latents at time 0 and data at time 1.
+
+        dz/dt = f(z, t),    d log p(z(t))/dt = -tr(∂f/∂z)
+
+    Training solves it by a fixed number of Runge-Kutta steps, or adaptively as everything else does.
 
     Args:
-        solve: solves it from the values given, along 1 or against -1 the time: `(values, direction)` -> values at the
-            other end, and the log-determinant of each number, which are to be summed.
+        velocity: f, a network of places `[…, size]`, and of time and a condition's features `[…, 1 + n]`.
+        size: how many numbers a place has.
+        solver: the adaptive solver, of `tfp.math.ode`.
+        steps: how many steps training makes; None for the adaptive solver.
+        trace_seeds: a `keras.random.SeedGenerator`, with which training estimates the trace from one product with the
+            Jacobian, by random signs (Hutchinson's estimator); None to compute it.
+        regularization: weight of ‖f‖² + ‖∂f/∂z‖² in training, which is taken from the log-determinant.
+        **kwargs: `name`.
     """
 
-    def __init__(self, solve, name='continuous_flow'):
-        self._solve = solve
-        super().__init__(1, name)
+    def __init__(self, velocity, size: int, solver, steps: int | None = None, trace_seeds=None,
+                 regularization: float = 0., **kwargs):
+        super().__init__(**kwargs)
+        self.velocity, self.size, self.solver, self.steps = velocity, size, solver, steps
+        self.trace_seeds, self.regularization = trace_seeds, regularization
 
-    def forward_and_log_det(self, z):
-        return self._solved(z, 1)
+    def call(self, x, features=None, training=False):
+        return self.solve(x, -1, features, training)
 
-    def inverse_and_log_det(self, x):
-        return self._solved(x, -1)
+    def inverse(self, z, features=None):
+        return self.solve(z, 1, features)
 
-    def _solved(self, values, direction):
-        values, log_det = self._solve(values, direction)
-        return values, tf.reduce_sum(log_det, axis=-1)
+    def solve(self, values, direction: int, features=None, training=False, log_det=True):
+        """The values at the other end, along time (1) or against it (-1), and the log-determinant of the Jacobian.
+
+        Without `log_det` that is 0, and the values cost much less.
+        """
+        estimates = training and log_det and self.trace_seeds is not None
+        derivative = differential_equation(
+            self.velocity, direction, self.size, log_det and not estimates, self.regularization if training else 0.)
+        state, constants = (values, tf.zeros_like(values)), {} if features is None else {'features': features}
+        if estimates:
+            shape = tf.concat([[1], tf.shape(values)], 0)
+            seed = ops.cast(self.trace_seeds.next(), 'int32')
+            constants['signs'] = tf.where(random.uniforms(shape, seed) < 0.5, -1., 1.)
+        if training and self.steps is not None:
+            values, log_dets = runge_kutta(functools.partial(derivative, **constants), state, self.steps)
+        else:
+            constants['weights'] = [tf.convert_to_tensor(variable.value) for variable in self.velocity.variables]
+            values, log_dets = adaptive(derivative, state, constants, self.solver)
+        return values, tf.reduce_sum(log_dets, axis=-1)
 
 
-def runge_kutta(derivative, state, steps):
+def runge_kutta(derivative, state, steps: int):
     """Solves a differential equation from time 0 to 1 by a fixed number of steps of the classical method."""
-    def moved(state, slope, share):
-        return tf.nest.map_structure(lambda value, change: value + share / steps * change, state, slope)
+    def moved(state, slope, step):
+        return tf.nest.map_structure(lambda value, change: value + step / steps * change, state, slope)
 
     # No loop of TensorFlow's: XLA can't find the sizes in its gradient where batches differ in size.
     for step in range(steps):
-        first = derivative(step / steps, state)
-        second = derivative((step + 0.5) / steps, moved(state, first, 0.5))
-        third = derivative((step + 0.5) / steps, moved(state, second, 0.5))
-        fourth = derivative((step + 1) / steps, moved(state, third, 1.))
-        slope = tf.nest.map_structure(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, first, second, third, fourth)
+        k1 = derivative(step / steps, state)
+        k2 = derivative((step + 0.5) / steps, moved(state, k1, 0.5))
+        k3 = derivative((step + 0.5) / steps, moved(state, k2, 0.5))
+        k4 = derivative((step + 1) / steps, moved(state, k3, 1.))
+        slope = tf.nest.map_structure(lambda *k: (k[0] + 2 * k[1] + 2 * k[2] + k[3]) / 6, k1, k2, k3, k4)
         state = moved(state, slope, 1.)
     return state
 
@@ -81,10 +111,12 @@ def differential_equation(network, direction, size, exact=False, regularization=
         time = tf.cast(time if direction == 1 else 1 - time, tf.float32)
         inputs = tf.fill(tf.concat([tf.shape(z)[:-1], [1]], 0), time)
         if features is not None:
-            inputs = tf.concat([inputs, spread(features, z, 1)], axis=-1)
+            features = tf.broadcast_to(features, tf.concat([tf.shape(z)[:-1], features.shape[-1:]], 0))
+            inputs = tf.concat([inputs, features], axis=-1)
         layer = network()
         with contextlib.nullcontext() if weights is None else keras.StatelessScope(zip(layer.variables, weights)):
-            return direction * layer(z, inputs)
+            rows = layer(tf.reshape(z, (-1, size)), tf.reshape(inputs, (-1, inputs.shape[-1])))
+        return direction * tf.reshape(rows, tf.shape(z))
 
     def derivative(time, state, features=None, signs=None, weights=None):
         z, log_det = state
@@ -92,12 +124,12 @@ def differential_equation(network, direction, size, exact=False, regularization=
             return velocity(time, z, features, weights), tf.zeros_like(log_det)
         if exact:
             signs = tf.reshape(tf.eye(size), (size, *[1] * (len(z.shape) - 1), size))
-        places = tf.broadcast_to(z, tf.concat([tf.shape(signs)[:1], tf.shape(z)], 0))
-        signs = tf.broadcast_to(signs, tf.shape(places))
+        directions = tf.broadcast_to(signs, tf.concat([tf.shape(signs)[:1], tf.shape(z)], 0))
+        repeated = tf.broadcast_to(z, tf.shape(directions))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(places)
-            velocities = velocity(time, places, features, weights)
-        slopes = tape.gradient(velocities, places, signs)
+            tape.watch(repeated)
+            velocities = velocity(time, repeated, features, weights)
+        slopes = tape.gradient(velocities, repeated, directions)
         energy = velocities[0] ** 2 + tf.reduce_sum(slopes ** 2, axis=0)
         return velocities[0], tf.reduce_sum(signs * slopes, axis=0) - regularization * energy
 

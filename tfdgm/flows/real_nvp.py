@@ -1,12 +1,14 @@
-"""RealNVP: affine couplings."""
+"""RealNVP: affine coupling layers over images."""
 
 import numpy as np
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.flows.bijectors import Coupling, Invertible, bounded_affine, permutation
-from tfdgm.flows.layers import ActNorm, ConvolutionNetwork
+from tfdgm.flows.elementwise import Affine
+from tfdgm.flows.invertible import Permutation, Squeeze
+from tfdgm.flows.layers import ActNorm, Coupling
 from tfdgm.flows.multiscale import ImageFlow
+from tfdgm.flows.networks import ConvolutionNetwork
 
 
 @register_keras_serializable('tfdgm')
@@ -31,7 +33,7 @@ class RealNVP(ImageFlow):
 
     Args:
         event_shape: `(height, width, channels)`.
-        dequantization: of whole numbers, see `FlowModel`.
+        dequantization: of integers, see `FlowModel`.
         condition: what the events depend on; it adds to the biases of the couplings' networks.
         scales: how many scales; the sides of the images must be multiples of 2 to its power.
         couplings: how many couplings of each kind at each scale.
@@ -47,31 +49,26 @@ class RealNVP(ImageFlow):
                  blocks=2, seed=0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, scales=scales, seed=seed,
                          **kwargs)
-        self.couplings = checks.whole(couplings, 'couplings of RealNVP')
-        self.filters = checks.whole(filters, 'filters of RealNVP')
-        self.blocks = checks.whole(blocks, 'blocks of RealNVP')
-        scales, couplings, filters, blocks = self.scales, self.couplings, self.filters, self.blocks
+        self.couplings = checks.integer(couplings, 'couplings of RealNVP')
+        self.filters = checks.integer(filters, 'filters of RealNVP')
+        self.blocks = checks.integer(blocks, 'blocks of RealNVP')
         self.norms, self.networks = [], []
-        for scale in range(scales):
-            height, width, channels = self.scale_shape(scale)
-            for index in range(2 * couplings):
-                self.norms.append(ActNorm(channels, 3, dtype='float32', name=f'norm_{scale}_{index}'))
-                self.networks.append(ConvolutionNetwork(
-                    (height, width, channels // 2), filters, blocks, channels, condition,
-                    name=f'network_{scale}_{index}'))
+        self.flow = self.multiscale()
         self.built = True
 
-    def stack(self, scale, features):
-        channels, count = self.scale_shape(scale)[2], 2 * self.couplings
-        steps = []
-        for index in range(count):
+    def layers_of_scale(self, scale, shape):
+        height, width, channels = shape
+        # From the colours of the chessboard, one after the other, back to the corners in their order.
+        corners = np.argsort(Squeeze.colours)
+        order = np.arange(channels).reshape(4, -1)[corners].ravel()
+        layers, half = [], channels // 2
+        for index in range(2 * self.couplings):
             if index == self.couplings:
-                # From the colours of the chessboard, one after the other, to the corners in their order.
-                order = np.arange(channels).reshape(4, -1)[[0, 2, 3, 1]].ravel()
-                steps.append(permutation(order))
-            place = scale * count + index
-            steps += [Coupling(lambda kept, network=self.networks[place]: bounded_affine(
-                          network(kept, features)),
-                          channels // 2, keep_first=index % 2 == 0, event_ndims=3),
-                      Invertible(self.norms[place], 3)]
-        return steps
+                layers.append(Permutation(order))
+            norm = ActNorm(channels, name=f'norm_{scale}_{index}')
+            network = ConvolutionNetwork((height, width, half), self.filters, self.blocks, channels,
+                                         self.condition_features, name=f'network_{scale}_{index}')
+            layers += [Coupling(network, Affine(), half, keep_first=index % 2 == 0), norm]
+            self.norms.append(norm)
+            self.networks.append(network)
+        return layers

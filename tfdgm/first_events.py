@@ -1,4 +1,4 @@
-"""The events from which layers start, of whatever `fit` is given."""
+"""The events that a data-dependent initialisation sees, of whatever `fit` is given."""
 
 import itertools
 
@@ -7,17 +7,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import checks, inputs
-from tfdgm.flows.layers import FEWEST_VALUES
 
-# How many of the first events the layers see that start from data.
+# How many of the first events layers see in a data-dependent initialisation, and of how many there should be no site
+# that is the same in all.
 EVENTS_TO_START = 256
+ENOUGH_TO_VARY = 16
 
 
 def first_events(model, x, y):
     """Some of the events that `fit` is given, checked.
 
     Args:
-        model: a `FlowModel`.
+        model: a `tfdgm.GenerativeModel`.
         x: events, an array or a pipeline.
         y: their conditions, if they are not in the pipeline, or None.
 
@@ -36,7 +37,7 @@ def first_events(model, x, y):
     for events, _ in firsts:
         checks.events(model, events)
     events = np.concatenate([np.asarray(events, 'float32') for events, _ in firsts])
-    if not model.is_discrete and len(events) >= FEWEST_VALUES:
+    if not model.support.is_discrete and len(events) >= ENOUGH_TO_VARY:
         checks.varying(np.ptp(events, axis=0), len(events))
     # From all over an array, which may be sorted by class.
     places = np.linspace(0, len(events) - 1, min(len(events), EVENTS_TO_START)).astype(int)

@@ -1,0 +1,91 @@
+"""Where XLA pays on a CPU: its time over that of TensorFlow's own kernels, as a table from one run.
+
+    python benchmarks/xla.py [--system NADE …] [--seconds 10]
+
+Each system trains on and scores batches of 64 events, in a process of its own, with XLA and without by turns. What is
+above 1 is slower with XLA; by these figures the classes say what `jit_compile='auto'` means for them on CPUs.
+"""
+
+import argparse
+import functools
+import multiprocessing
+import os
+import time
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import numpy as np
+import tensorflow as tf
+from measure import seconds, show_rows
+
+import tfdgm
+
+IMAGE = 28, 28, 1
+GREY = {'dequantization': tfdgm.flows.UniformDequantization(256, logit=0.05)}
+SYSTEMS = {
+    'NADE': lambda: tfdgm.NADE(IMAGE),
+    'FVSBN': lambda: tfdgm.FVSBN(IMAGE),
+    'MADE': lambda: tfdgm.MADE(IMAGE, hidden_units=(512, 512)),
+    'PixelCNN': lambda: tfdgm.PixelCNN(IMAGE),
+    'GatedPixelCNN': lambda: tfdgm.GatedPixelCNN(IMAGE),
+    'PixelCNNPlusPlus': lambda: tfdgm.PixelCNNPlusPlus(IMAGE, output=tfdgm.outputs.Bernoulli()),
+    'PixelRNN': lambda: tfdgm.PixelRNN(IMAGE),
+    'WaveNet': lambda: tfdgm.WaveNet(784),
+    'RecurrentModel': lambda: tfdgm.RecurrentModel(784),
+    'CausalTransformer': lambda: tfdgm.CausalTransformer(784),
+    'NICE': lambda: tfdgm.NICE(IMAGE, **GREY),
+    'AffineCouplingFlow': lambda: tfdgm.AffineCouplingFlow(64),
+    'NeuralSplineFlow': lambda: tfdgm.NeuralSplineFlow(64),
+    'MAF': lambda: tfdgm.MAF(64),
+    'IAF': lambda: tfdgm.IAF(64),
+    'RealNVP': lambda: tfdgm.RealNVP(IMAGE, **GREY),
+    'Glow': lambda: tfdgm.Glow(IMAGE, **GREY),
+    'FFJORD': lambda: tfdgm.FFJORD(16),
+}
+
+
+def ratio(calls, duration):
+    """The median time of the first of two functions over that of the second, from calls for about so many seconds."""
+    for call in calls:
+        call()
+    start = time.perf_counter()
+    calls[1]()
+    repeats = int(duration / 2 / (time.perf_counter() - start))
+    with_xla, without = seconds(*calls, repeats=min(max(repeats, 3), 100))
+    return with_xla / without
+
+
+def measure(name, duration):
+    """The ratios of a system: of training, and of scoring."""
+    models = [SYSTEMS[name](), SYSTEMS[name]()]
+    x = np.random.default_rng(0)
+    x = (x.normal(size=(64, *models[0].event_shape)) if not models[0].support.is_discrete else
+         x.integers(2, size=(64, *models[0].event_shape))).astype('float32')
+    steps, scores = [], []
+    for model, jit_compile in zip(models, (True, False)):
+        model.compile('adam', jit_compile=jit_compile)
+        model.initialized_from(x)
+        model.reset_metrics()
+        iterator = iter(tf.data.Dataset.from_tensors(x).repeat())
+        steps.append(functools.partial(model.make_train_function(), iterator))
+        scores.append(functools.partial(model.distribution().log_prob, x))
+    return ratio(steps, duration), ratio(scores, duration)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--system', action='append', choices=SYSTEMS)
+    parser.add_argument('--seconds', type=float, default=10)
+    arguments = parser.parse_args()
+    context = multiprocessing.get_context('spawn')
+
+    def rows():
+        for name in arguments.system or SYSTEMS:
+            with context.Pool(1) as pool:
+                yield name, *(f'{ratio:.2f}' for ratio in pool.apply(measure, (name, arguments.seconds)))
+
+    show_rows(('system', 'training', 'scoring'), rows())
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,109 @@
+"""DensityModel: generative models whose log-probability one can compute, exactly or as a bound."""
+
+import abc
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tfdgm import checks, extremes, inputs
+from tfdgm.batches import batch_size, never_empty
+from tfdgm.distribution import DensityDistribution
+from tfdgm.model import GenerativeModel
+
+
+class DensityModel(GenerativeModel):
+    """A generative model that learns by maximum likelihood.
+
+    Calling the model on a batch of events returns their log-probabilities in nats, and so does Keras's `predict`:
+
+        model.fit(images)            # p(x)
+        model.fit(images, labels)    # p(x | label)
+        model.predict([images, labels])
+
+    A subclass implements `log_prob` and `sample`.
+
+    Args: as in `GenerativeModel`.
+    """
+
+    monitor = 'val_nll'
+
+    # Whether `log_prob` is a lower bound, rather than exact.
+    is_bound = False
+
+    distribution_class = DensityDistribution
+
+    def __init__(self, event_shape, *, condition=None, **kwargs):
+        super().__init__(event_shape, condition=condition, **kwargs)
+        self.nll_tracker = keras.metrics.Mean(name='nll')
+        self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')
+
+    @abc.abstractmethod
+    def log_prob(self, x, condition=None, training=False):
+        """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
+
+    def training_loss(self, x, condition):
+        return -ops.cast(self.log_prob(x, condition, training=True), 'float32')
+
+    def validation_loss(self, x, condition):
+        return -self(x if condition is None else (x, condition))
+
+    def update_metrics(self, losses, x, sample_weight):
+        self.nll_tracker.update_state(losses, sample_weight)
+        # A mean over the sites of all events, which may have more and fewer.
+        sites = self.sites_of(x)
+        weights = sites if sample_weight is None else sites * ops.cast(sample_weight, 'float32')
+        self.bits_per_dim_tracker.update_state(losses / (sites * np.log(2)), weights)
+
+    def sites_of(self, x):
+        """How many numbers each event has, without those that fill it up: `[batch]`, float32."""
+        if not self.variable_length:
+            return ops.full((ops.shape(x)[0],), float(self.num_sites), 'float32')
+        padding = ops.reshape(self.padding(x), (-1, self.num_sites))
+        return self.num_sites - ops.sum(ops.cast(padding, 'float32'), axis=1)
+
+    @property
+    def scoring_batch(self) -> int:
+        """How many events a distribution scores at once, outside graphs and tapes: a power of two."""
+        return self.sampling_batch
+
+    def call(self, inputs, training=False):
+        x, condition = (inputs, None) if self.condition is None else checks.pair(inputs)
+        checks.static_shape(x, self.event_shape, batch_rank=1)
+        if condition is not None:
+            checks.static_shape(condition, self.condition.shape, 'conditions', batch_rank=1)
+        x = ops.convert_to_tensor(x)
+        if x.dtype == tf.float64 or not self.support.is_discrete:
+            x = extremes.in_float32(x, self.support.is_discrete)
+        if training:
+            return ops.cast(self.log_prob(x, condition, training), 'float32')
+        return never_empty(
+            lambda count, *inputs: ops.cast(self.log_prob(*inputs), 'float32'), batch_size(x), x, condition)
+
+    def predict_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, _ = inputs.unpacked(x)
+        return super().predict_step((x if y is None else (x, y),))
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
+        if inputs.is_pipeline(x) or self.condition is None:
+            x, *_ = inputs.prepared(self, x, predicting=True)
+        else:
+            x = inputs.prepared(self, *checks.pair(x))[:2]
+        try:
+            return super().predict(x, *args, **kwargs)
+        except UnboundLocalError:  # What Keras raises where there is no batch.
+            raise inputs.no_batches() from None
+
+    def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
+        """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""
+        if input_signature is None:
+            events = tf.TensorSpec((None, *self.event_shape), tf.float32, name='events')
+            if self.condition is None:
+                input_signature = [events]
+            else:
+                condition = tf.TensorSpec((None, *self.condition.shape), self.condition.dtype, name='condition')
+                input_signature = [(events, condition)]
+        super().export(filepath, format, verbose, input_signature, **kwargs)

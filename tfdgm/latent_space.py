@@ -1,0 +1,108 @@
+"""LatentSpace: what models share whose events have latents that one can encode, decode and interpolate."""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tfdgm import checks, inputs
+
+
+class LatentSpace(abc.ABC):
+    """Mixed into a `GenerativeModel` whose events have latents: vectors of `num_latents` numbers.
+
+    A subclass implements `encode_batch` and `decode_batch`.
+    """
+
+    # What to use in a `tf.function` instead of `encode` and `decode`, for the message there.
+    in_graphs = 'encode_batch', 'decode_batch'
+
+    @property
+    @abc.abstractmethod
+    def num_latents(self) -> int:
+        """How many numbers the latents of an event have."""
+
+    @abc.abstractmethod
+    def encode_batch(self, x, condition):
+        """`encode`, of tensors: float32 `[batch, *event_shape]` -> `[batch, num_latents]`."""
+
+    @abc.abstractmethod
+    def decode_batch(self, z, condition):
+        """`decode`, of tensors: float32 `[batch, num_latents]` -> `[batch, *event_shape]`."""
+
+    def encode(self, x, condition=None) -> tf.Tensor:
+        """The latents of events: `[batch, *event_shape]` -> `[batch, num_latents]`.
+
+        A flow dequantises integers first, the same event always in the same way; `decode` gives them back.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked; the message names what to use there.
+
+        >>> import numpy as np, tfdgm
+        >>> model = tfdgm.NICE(4, hidden_units=(16,))
+        >>> z = model.encode(np.ones([2, 4]))
+        >>> np.round(model.decode(z))
+        array([[1., 1., 1., 1.],
+               [1., 1., 1., 1.]], dtype=float32)
+        """
+        require_values('encode', self.in_graphs[0])
+        x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
+        return self._run_batch(self.encode_batch, x, condition)
+
+    def decode(self, z, condition=None) -> tf.Tensor:
+        """The events of latents: `[batch, num_latents]` -> `[batch, *event_shape]`.
+
+        Raises:
+            ValueError: if latents or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked; the message names what to use there.
+        """
+        require_values('decode', self.in_graphs[1])
+        z = z if tf.is_tensor(z) else np.asarray(z)
+        array = np.asarray(z)
+        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_latents,) or not len(array):
+            raise ValueError(f'Expected latents, at least one, in an array of numbers of shape '
+                             f'{(None, self.num_latents)}; got one of shape {array.shape} and type {array.dtype}.')
+        finite = abs(array) <= np.finfo('float32').max
+        if not finite.all():
+            raise ValueError(f'Expected latents that are finite in float32, got {array[~finite][0]}, the first in row '
+                             f'{checks.first_event(~finite)}.')
+        checks.condition_given(self.condition, condition)
+        if condition is not None:
+            condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
+        return self._run_batch(self.decode_batch, z, condition)
+
+    def interpolate(self, first, second, steps: int = 8, condition=None) -> tf.Tensor:
+        """Events between others, their latents on a straight line: `[batch, steps, *event_shape]`.
+
+        Args:
+            first: events, `[batch, *event_shape]`.
+            second: as many.
+            steps: how many for each pair; the first is that of `first`, the last that of `second`.
+            condition: of a conditional model, one for each pair.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+        """
+        checks.integer(steps, 'steps', 2)
+        shares = np.linspace(0, 1, steps, dtype='float32')[:, None]
+        if np.shape(first) != np.shape(second):
+            raise ValueError(f'Expected as many events to start from as to end with; got arrays of shapes '
+                             f'{np.shape(first)} and {np.shape(second)}.')
+        ends = [self.encode(x, condition)[:, None] for x in (first, second)]
+        latents = ops.reshape(ends[0] * (1 - shares) + ends[1] * shares, (-1, self.num_latents))
+        condition = None if condition is None else np.repeat(condition, steps, axis=0)
+        return ops.reshape(self.decode(latents, condition), (-1, steps, *self.event_shape))
+
+    def _run_batch(self, method, values, condition):
+        condition = None if condition is None else tf.convert_to_tensor(condition)
+        # Without XLA, which would compile for each size of a batch anew.
+        return self.run(method, tf.cast(values, tf.float32), condition, jit_compile=False)
+
+
+def require_values(name, way):
+    """Raises inside a `tf.function`, whose tensors have no values yet."""
+    if not tf.executing_eagerly():
+        raise RuntimeError(f'{name} checks the values that it is given, and inside a tf.function there are none yet: '
+                           f'use {way} there.')
