@@ -1,13 +1,15 @@
 """What it costs that no step is applied whose loss or gradient is not finite, as a table from one run.
 
-    python benchmarks/guard.py [--repeats 40]
+    python benchmarks/guard.py [--seconds 40]
 
 Each system makes steps of `fit` on batches of 100 binary images of 28x28 (flows: with 256 levels), with the guard and,
-by turns, without: there, gradients are applied unseen. The ratio is of the medians of both.
+by turns, without: there, gradients are applied unseen. The ratio is of the medians of both, of as many steps as the
+time that is given to a row allows.
 """
 
 import argparse
 import os
+import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -15,9 +17,7 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
-from measure import seconds
-from rich.console import Console
-from rich.table import Table
+from measure import seconds, show_rows
 
 import tfdgm
 import tfdgm.maximum_likelihood
@@ -45,8 +45,8 @@ def step(model, batch):
     return run
 
 
-def compare(make, jit_compile, repeats):
-    """The median times of a step with the guard and without."""
+def compare(make, jit_compile, duration):
+    """The median times of a step with the guard and without, from steps for about `duration` seconds."""
     guarded, plain = make(), make()
     levels = 256 if isinstance(guarded, tfdgm.FlowModel) else 2
     batch = np.random.default_rng(0).integers(levels, size=(100, 28, 28, 1)).astype('float32')
@@ -58,19 +58,21 @@ def compare(make, jit_compile, repeats):
             mock.patch.object(tfdgm.maximum_likelihood, 'apply_unless',
                               lambda fault, optimizer, gradients, weights: optimizer.apply(gradients, weights)):
         without = step(plain, batch)
-    return seconds(step(guarded, batch), without, repeats=repeats)
+    with_guard = step(guarded, batch)
+    start = time.perf_counter()
+    with_guard()
+    repeats = int(duration / (2 * (time.perf_counter() - start)))
+    return seconds(with_guard, without, repeats=max(repeats, 5))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--repeats', type=int, default=40)
-    repeats = parser.parse_args().repeats
-    table = Table('system', 'XLA', 'ms a step', 'with the guard / without')
-    for name, make in SYSTEMS.items():
-        for jit_compile in True, False:
-            guarded, plain = compare(make, jit_compile, repeats)
-            table.add_row(name, 'on' if jit_compile else 'off', f'{1e3 * guarded:.1f}', f'{guarded / plain:.3f}')
-    Console().print(table)
+    parser.add_argument('--seconds', type=float, default=40)
+    duration = parser.parse_args().seconds
+    show_rows(('system', 'XLA', 'ms a step', 'with the guard / without'), (
+        (name, 'on' if jit_compile else 'off', f'{1e3 * guarded:.1f}', f'{guarded / plain:.3f}')
+        for name, make in SYSTEMS.items() for jit_compile in (True, False)
+        for guarded, plain in [compare(make, jit_compile, duration)]))
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
-"""What the benchmarks share: time and memory."""
+"""What the benchmarks share: time, memory, and tables that take long."""
 
+import itertools
 import pathlib
 import re
 import statistics
@@ -45,3 +46,10 @@ def naive_sampler(model, batch_size, share):
         return tf.while_loop(lambda position, _: position < sites // share, visit, start)[1]
 
     return sample
+
+
+def show_rows(titles, rows):
+    """Prints a table whose rows take long to come, each when it is there; the first column is the widest."""
+    widths = [28, *(max(len(title), 9) for title in titles[1:])]
+    for row in itertools.chain([titles], rows):
+        print('  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths)).rstrip(), flush=True)

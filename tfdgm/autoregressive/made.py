@@ -74,6 +74,12 @@ class MADE(AutoregressiveModel):
                 f'order holds {len(orders)} orders for {self.num_masks} masks; give one, or one for each mask.')
         return np.stack([self._permutation(order) for order in orders])
 
+    @property
+    def scoring_batch(self):
+        # Every piece masks all weights anew, and an event takes little memory: larger pieces than of other models.
+        widest = max(*self.hidden_units, self.num_sites * self.output.num_parameters)
+        return max(super().scoring_batch, 1 << (2**25 // widest).bit_length() - 1)
+
     def mask_parameters(self, x, condition, mask, training=False):
         """The parameters at every site under one mask: `[batch, *event_shape, num_parameters]`."""
         values = ops.cast(self.output.scale(ops.reshape(x, (-1, self.num_sites))), self.compute_dtype)
