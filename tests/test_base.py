@@ -36,7 +36,7 @@ def test_a_model_without_a_density_learns_and_is_saved_with_its_optimizers(kind,
     model.save(tmp_path / 'toy.keras')
     loaded = keras.saving.load_model(tmp_path / 'toy.keras')
     np.testing.assert_array_equal(loaded.distribution().sample(5, seed=1), model.distribution().sample(5, seed=1))
-    for (old, _), (new, _) in zip(model.optimized, loaded.optimized):
+    for (old, _), (new, _) in zip(model.optimized(), loaded.optimized()):
         assert type(new) is type(old)
         for before, after in zip(old.variables, new.variables, strict=True):
             np.testing.assert_array_equal(before, after)

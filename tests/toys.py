@@ -59,10 +59,11 @@ class Duel(KernelMatcher):
         self.critic_optimizer = keras.optimizers.get(critic_optimizer)
 
     def get_compile_config(self):
-        critic_optimizer = keras.saving.serialize_keras_object(self.critic_optimizer)
-        return {**super().get_compile_config(), 'critic_optimizer': critic_optimizer}
+        config = super().get_compile_config()  # None before `compile`.
+        if config:
+            config['critic_optimizer'] = keras.saving.serialize_keras_object(self.critic_optimizer)
+        return config
 
-    @property
     def optimized(self):
         return [(self.optimizer, [self.kernel, self.bias]), (self.critic_optimizer, [self.critic])]
 
@@ -75,7 +76,7 @@ class Duel(KernelMatcher):
             losses = [-differences, differences + 0.5 * ops.sum(self.critic ** 2)]
             means = [self.mean_loss(one, sample_weight) for one in losses]
         steps = [(optimizer, weights, tape.gradient(mean, weights))
-                 for (optimizer, weights), mean in zip(self.optimized, means)]
+                 for (optimizer, weights), mean in zip(self.optimized(), means)]
         fault = self.guard.has_fault(*(are_finite(gradients) for _, _, gradients in steps))
         for optimizer, weights, gradients in steps:
             apply_unless(fault, optimizer, gradients, weights)

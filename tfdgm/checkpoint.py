@@ -147,7 +147,7 @@ def text(value) -> str:
 
 def parts(model) -> dict:
     """The variables that a training changes."""
-    optimizers = [variable for optimizer, _ in model.optimized for variable in optimizer.variables]
+    optimizers = [variable for optimizer, _ in model.optimized() for variable in optimizer.variables]
     return {'model': model.variables, 'optimizer': optimizers}
 
 

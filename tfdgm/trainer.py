@@ -55,9 +55,9 @@ class Trainer(keras.Model, abc.ABC):
     def update_metrics(self, losses, x, sample_weight):
         """Updates metrics of the family's own from the losses of a batch; the mean loss is there already."""
 
-    @property
     def optimized(self) -> list:
         """The optimizers that `compile` was given, each with the weights that it changes: pairs."""
+        # No property: Keras would look for parts of the model's file in it.
         return [(self.optimizer, self.trainable_weights)]
 
     @contextlib.contextmanager
@@ -118,7 +118,7 @@ class Trainer(keras.Model, abc.ABC):
         if self._is_distributed and config.get('jit_compile') is True:
             config['jit_compile'] = 'auto'  # Files of version 0.1.0 say True for it.
         self.compile(**config)
-        for optimizer, weights in self.optimized:
+        for optimizer, weights in self.optimized():
             if optimizer is not None:
                 optimizer.build(weights)
 
@@ -177,7 +177,7 @@ class Trainer(keras.Model, abc.ABC):
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             # Made while the step is traced, their variables would have it traced twice.
-            for optimizer, weights in self.optimized:
+            for optimizer, weights in self.optimized():
                 if not optimizer.built:
                     with self.distribute_strategy.scope():
                         optimizer.build(weights)
@@ -195,7 +195,8 @@ class Trainer(keras.Model, abc.ABC):
     def make_predict_function(self, force=False):
         if self.predict_function is None or force:
             with self._compiling_for_scores():
-                function = super().make_predict_function(force=True)
+                super().make_predict_function(force=True)
+            function = self.predict_function
 
             def explained(iterator):
                 with self.explaining():

@@ -87,7 +87,7 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
 
     model = pretrained.build(config)
     model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'])
-    for optimizer, weights in model.optimized:
+    for optimizer, weights in model.optimized():
         optimizer.build(weights)
     if model.standardization is not None:
         model.adapt(examples)
@@ -164,7 +164,7 @@ def check(config: dict) -> dict:
         inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
-        if split == 'train' and not model.support.is_discrete:
+        if split == 'train' and model.standardization is not None:
             model.adapt(examples)
     return recipe
 

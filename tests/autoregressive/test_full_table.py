@@ -63,6 +63,7 @@ def test_counting_is_maximum_likelihood_and_fit_finds_it_too(rng):
     np.testing.assert_allclose(fitted.distribution().prob(every_event((3,), 2)), frequencies, atol=2e-3)
     entropy = -np.sum(frequencies * np.log(frequencies))
     for model in counted, fitted:
+        model.compile()
         assert model.evaluate(x, verbose=0, return_dict=True)['nll'] == pytest.approx(entropy, abs=1e-3)
 
 

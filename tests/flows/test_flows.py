@@ -13,7 +13,7 @@ import tensorflow_probability as tfp
 from tests.flows.systems import VECTOR_SYSTEMS, make, some_events
 from tfdgm.conditions import Label
 from tfdgm.flows import UniformDequantization
-from tfdgm.flows.layers import ConvolutionNetwork
+from tfdgm.flows.networks import ConvolutionNetwork
 
 tfb = tfp.bijectors
 tfd = tfp.distributions

@@ -1,10 +1,6 @@
 """FFJORD: a flow that is the solution of a differential equation."""
 
-import contextlib
-
 import keras
-import tensorflow as tf
-import tensorflow_probability as tfp
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
@@ -77,10 +73,9 @@ class FFJORD(FlowModel):
             self.num_sites, self.hidden_units, self.condition_features, activation, name='velocity')
         # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
         self._trace_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed + 1))
-        adaptive = tfp.math.ode.DormandPrince(
-            rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps)
         self.flow = Chain([Reshape(self.event_shape, (self.num_sites,)), ODE(
-            self.velocity, self.num_sites, adaptive, self.steps if self.solver == 'runge_kutta' else None,
+            self.velocity, self.num_sites, self.tolerance, self.max_steps,
+            self.steps if self.solver == 'runge_kutta' else None,
             self._trace_seeds if self.trace == 'hutchinson' else None, self.regularization, name='ode')])
         self.built = True
 
@@ -122,15 +117,5 @@ class FFJORD(FlowModel):
         # XLA leaves out assertions: the adaptive solver would give a number where it gave up.
         return False
 
-    @contextlib.contextmanager
     def explaining(self):
-        """Says of the adaptive solver's error what to do."""
-        try:
-            yield
-        except tf.errors.InvalidArgumentError as error:
-            if 'max_num_steps exceeded' not in str(error):
-                raise
-            raise RuntimeError(
-                f'The solver did not reach the end within max_steps={self.max_steps} at tolerance={self.tolerance}: '
-                'the flow has become stiff, or both are small. Make the model anew with more of either and '
-                'set_weights, or train with a lower learning rate.') from None
+        return self.flow.layers[-1].explaining()

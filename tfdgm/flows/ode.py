@@ -6,6 +6,7 @@ import weakref
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 from keras import ops
 
 from tfdgm import random
@@ -22,7 +23,8 @@ class ODE(InvertibleLayer):
     Args:
         velocity: f, a network of places `[…, size]`, and of time and a condition's features `[…, 1 + n]`.
         size: how many numbers a place has.
-        solver: the adaptive solver, of `tfp.math.ode`.
+        tolerance: the error that the adaptive solver accepts in a step, absolute and relative.
+        max_steps: how many steps it makes before it gives up.
         steps: how many steps training makes; None for the adaptive solver.
         trace_seeds: a `keras.random.SeedGenerator`, with which training estimates the trace from one product with the
             Jacobian, by random signs (Hutchinson's estimator); None to compute it.
@@ -30,10 +32,11 @@ class ODE(InvertibleLayer):
         **kwargs: `name`.
     """
 
-    def __init__(self, velocity, size: int, solver, steps: int | None = None, trace_seeds=None,
-                 regularization: float = 0., **kwargs):
+    def __init__(self, velocity, size: int, tolerance: float, max_steps: int, steps: int | None = None,
+                 trace_seeds=None, regularization: float = 0., **kwargs):
         super().__init__(**kwargs)
-        self.velocity, self.size, self.solver, self.steps = velocity, size, solver, steps
+        self.velocity, self.size, self.steps = velocity, size, steps
+        self.tolerance, self.max_steps = tolerance, max_steps
         self.trace_seeds, self.regularization = trace_seeds, regularization
 
     def call(self, x, features=None, training=False):
@@ -59,8 +62,24 @@ class ODE(InvertibleLayer):
             values, log_dets = runge_kutta(functools.partial(derivative, **constants), state, self.steps)
         else:
             constants['weights'] = [tf.convert_to_tensor(variable.value) for variable in self.velocity.variables]
-            values, log_dets = adaptive(derivative, state, constants, self.solver)
+            solver = tfp.math.ode.DormandPrince(
+                rtol=self.tolerance, atol=self.tolerance, max_num_steps=self.max_steps)
+            with self.explaining():
+                values, log_dets = adaptive(derivative, state, constants, solver)
         return values, tf.reduce_sum(log_dets, axis=-1)
+
+    @contextlib.contextmanager
+    def explaining(self):
+        """Says of the adaptive solver's error what to do."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            if 'max_num_steps exceeded' not in str(error):
+                raise
+            raise RuntimeError(
+                f'The solver did not reach the end within max_steps={self.max_steps} at tolerance={self.tolerance}: '
+                'the flow has become stiff, or both are small. Make the model anew with more of either and '
+                'set_weights, or train with a lower learning rate.') from None
 
 
 def runge_kutta(derivative, state, steps: int):
