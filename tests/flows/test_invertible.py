@@ -113,7 +113,8 @@ def test_the_spline_has_the_values_and_gradients_of_tfps(to_latents, scale, rng)
 
     exact = results(theirs, 'float64')
     for own, other, reference in zip(results(ours, 'float32'), results(theirs, 'float32'), exact):
-        own, other = (np.abs(part - reference) / (1 + np.abs(reference)) for part in (own, other))
+        own, other = (np.abs(np.asarray(part, 'float64') - reference) / (1 + np.abs(reference))
+                      for part in (own, other))
         assert np.quantile(own, 0.99) < 1e-5
         assert own.max() < max(1e-5, 3 * other.max())
 
