@@ -115,7 +115,7 @@ def test_the_spline_has_the_values_and_gradients_of_tfps(to_latents, scale, rng)
     for own, other, reference in zip(results(ours, 'float32'), results(theirs, 'float32'), exact):
         own, other = (np.abs(np.asarray(part, 'float64') - reference) / (1 + np.abs(reference))
                       for part in (own, other))
-        assert np.quantile(own, 0.99) < 1e-5
+        assert np.quantile(own, 0.99) < max(1e-5, 2 * np.quantile(other, 0.99))
         assert own.max() < max(1e-5, 3 * other.max())
 
 
