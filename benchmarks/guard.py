@@ -20,7 +20,7 @@ import tensorflow as tf
 from measure import seconds, show_rows
 
 import tfdgm
-import tfdgm.maximum_likelihood
+import tfdgm.trainer
 
 GREY = {'dequantization': tfdgm.flows.UniformDequantization(256, logit=0.05)}
 SYSTEMS = {
@@ -52,11 +52,12 @@ def compare(make, jit_compile, duration):
     batch = np.random.default_rng(0).integers(levels, size=(100, 28, 28, 1)).astype('float32')
     for model in guarded, plain:
         model.compile('adam', jit_compile=jit_compile)
-        model.prepare(batch, None)
-    with mock.patch.object(tfdgm.maximum_likelihood, 'are_finite', lambda gradients: True), \
+        model.initialized_from(batch)
+    with mock.patch.object(tfdgm.trainer, 'are_finite', lambda gradients: True), \
             mock.patch.object(tfdgm.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
-            mock.patch.object(tfdgm.maximum_likelihood, 'apply_unless',
-                              lambda fault, optimizer, gradients, weights: optimizer.apply(gradients, weights)):
+            mock.patch.object(tfdgm.trainer, 'apply_unless',
+                              lambda fault, optimizer, gradients, weights, compiled: compiled(
+                                  lambda: optimizer.apply(gradients, weights))()):
         without = step(plain, batch)
     with_guard = step(guarded, batch)
     start = time.perf_counter()

@@ -12,13 +12,15 @@ from tfdgm.inputs import no_batches
 # Mixed precision in float16 multiplies the loss by a scale and halves it when a gradient overflows. It starts at 2^15;
 # a scale as small as this says that no scale helps.
 SMALLEST_LOSS_SCALE = 2.**-10
+# By which the error is known that ends a step.
+FAULT = 'This step is not applied.'
 
 
 class Guard:
     """Watches the steps of one model, in graphs and under XLA, which can't raise errors about values.
 
-    A step asks `has_fault`, and records what is wrong in variables; between steps, outside the graph, `watched` raises
-    the error. After a fault the following steps of the same execution are not applied either.
+    A step asks `has_fault`, and records what is wrong in variables before it applies anything; after it, outside the
+    graph, `watched` raises the error. After a fault the following steps of the same execution are not applied either.
 
     Args:
         model: a `tfdgm.GenerativeModel`. Variables are made under its distribution strategy.
@@ -66,13 +68,19 @@ class Guard:
         """One of Keras's functions of an iterator, which then raises an error about the batch at fault, if any."""
         @functools.wraps(function)
         def step(iterator):
-            with model.explaining():
-                logs = function(iterator)
+            logs, error = None, None
+            try:
+                with model.explaining():
+                    logs = function(iterator)
+            except tf.errors.InvalidArgumentError as stopped:
+                if FAULT not in str(stopped):
+                    raise
+                error = stopped
             self.batches += model.steps_per_execution
             faults, *counts = self.counts.numpy()
             if faults:
                 self.counts.assign(tf.zeros(4))
-                raise explained(model, self._place(model), *counts)
+                raise explained(model, self._place(model), *counts) from error
             return logs
 
         return step
@@ -110,40 +118,45 @@ def valid_weights(sample_weight):
 
 def are_finite(gradients):
     """Whether all gradients are finite: a boolean scalar."""
-    def total(gradient):
-        gradient = getattr(gradient, 'values', gradient)  # Of a sparse one, those of the rows that it has.
-        # Over the first axis first: that sum is over whole rows, which XLA makes several times as fast on a CPU.
-        return tf.reduce_sum(tf.cast(tf.reduce_sum(gradient, axis=0) if len(gradient.shape) > 1 else gradient,
-                                     tf.float32))
-
-    totals = [total(gradient) for gradient in gradients if gradient is not None]
+    # Of a sparse gradient, the rows that it has.
+    totals = [tf.reduce_sum(tf.cast(getattr(gradient, 'values', gradient), tf.float32))
+              for gradient in gradients if gradient is not None]
     return tf.reduce_all(tf.math.is_finite(tf.stack(totals))) if totals else tf.constant(True)
 
 
-def apply_unless(fault, optimizer, gradients, weights):
-    """Applies gradients, unless there is a fault: a boolean scalar that is the same on all replicas."""
+def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function: function):
+    """Applies gradients, unless there is a fault: a boolean scalar that is the same on all replicas.
+
+    A fault ends the step by an error of TensorFlow's, which `Guard.watched` replaces. Under a distribution strategy the
+    step goes on without the gradients.
+
+    Args:
+        fault: the boolean.
+        optimizer: what applies them.
+        gradients: one for each weight.
+        weights: the variables.
+        compiled: compiles a function without arguments, as `Trainer.compiled_part` does.
+    """
     def apply(gradients):
         optimizer.apply(gradients, weights)
 
     context = tf.distribute.get_replica_context()
-    if not tf.distribute.has_strategy():
-        def unless():
-            tf.cond(fault, lambda: None, lambda: apply(gradients))
+    if tf.distribute.has_strategy():
+        def across(strategy, fault, gradients):
+            # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`.
+            tf.cond(strategy.experimental_local_results(fault)[0], lambda: None,
+                    lambda: strategy.extended.call_for_each_replica(apply, args=(gradients,)))
 
+        context.merge_call(across, args=(fault, gradients))
+        return
+    # No `tf.cond`: a branch of it would copy gradients and, under XLA, all variables.
+    with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(fault), [FAULT])]):
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):  # It refuses what follows.
-            unless()
+            compiled(lambda: apply(gradients))()
         else:
             # As if across replicas: inside one, optimizers sum the gradients of all, by an operation that TensorFlow
             # keeps for good, and with it the graph of the step and the weights.
-            context.merge_call(lambda strategy: unless())
-        return
-
-    def across(strategy, fault, gradients):
-        # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`.
-        tf.cond(strategy.experimental_local_results(fault)[0], lambda: None,
-                lambda: strategy.extended.call_for_each_replica(apply, args=(gradients,)))
-
-    context.merge_call(across, args=(fault, gradients))
+            context.merge_call(lambda strategy: compiled(lambda: apply(gradients))())
 
 
 def scale_is_useful(optimizer):

@@ -142,18 +142,31 @@ class Trainer(keras.Model, abc.ABC):
 
     def train_step(self, data):
         x, condition, sample_weight = self.unpacked(data)
-        with tf.GradientTape() as tape:
-            losses = self.training_loss(x, condition)
-            loss = self.mean_loss(losses, sample_weight)
-            scaled_loss = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights  # Empty where all are frozen: then the loss is only measured.
-        gradients = tape.gradient(scaled_loss, weights)
-        fault = self.guard.has_fault(
-            tf.math.is_finite(loss), self._are_valid(sample_weight),
-            are_finite(gradients) | scale_is_useful(self.optimizer))
+
+        def differentiate(x, condition, sample_weight):
+            with tf.GradientTape() as tape:
+                losses = self.training_loss(x, condition)
+                loss = self.mean_loss(losses, sample_weight)
+                scaled_loss = self.optimizer.scale_loss(loss)
+            gradients = tape.gradient(scaled_loss, weights)
+            return losses, loss, gradients, are_finite(gradients) | scale_is_useful(self.optimizer)
+
+        losses, loss, gradients, finite = self.compiled_part(differentiate)(x, condition, sample_weight)
+        fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
+        logs = self.measured(loss, losses, fault, x, condition, sample_weight)
         if weights:
-            apply_unless(fault, self.optimizer, gradients, weights)
-        return self.measured(loss, losses, fault, x, condition, sample_weight)
+            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_part)
+        return logs
+
+    def compiled_part(self, function):
+        """A function of tensors for use inside a `train_step`, compiled by XLA where training is.
+
+        The step around it is not: XLA has no assertions, and the guard needs one.
+        """
+        if self.run_eagerly or not self.jit_compile:
+            return function
+        return tf.function(function, jit_compile=True, autograph=False)
 
     def test_step(self, data):
         x, condition, sample_weight = self.unpacked(data)
@@ -181,20 +194,21 @@ class Trainer(keras.Model, abc.ABC):
                 if not optimizer.built:
                     with self.distribute_strategy.scope():
                         optimizer.build(weights)
-            super().make_train_function(force=True)
+            with self._compiling(False):
+                super().make_train_function(force=True)
             self.train_function = self.guard.watched(self, self.train_function)
         return self.train_function
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
-            with self._compiling_for_scores():
+            with self._compiling(self.uses_xla(self.scores_with_xla)):
                 super().make_test_function(force=True)
             self.test_function = self.guard.watched(self, self.test_function)
         return self.test_function
 
     def make_predict_function(self, force=False):
         if self.predict_function is None or force:
-            with self._compiling_for_scores():
+            with self._compiling(self.uses_xla(self.scores_with_xla)):
                 super().make_predict_function(force=True)
             function = self.predict_function
 
@@ -206,9 +220,9 @@ class Trainer(keras.Model, abc.ABC):
         return self.predict_function
 
     @contextlib.contextmanager
-    def _compiling_for_scores(self):
-        """Keras compiles all its functions by XLA or none; what scores events may have another choice than training."""
-        jit_compile, self.jit_compile = self.jit_compile, self.uses_xla(self.scores_with_xla)
+    def _compiling(self, jit_compile):
+        """Lets Keras make one of its functions with XLA or without, whatever the others have."""
+        jit_compile, self.jit_compile = self.jit_compile, jit_compile
         try:
             yield
         finally:
