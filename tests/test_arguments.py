@@ -16,6 +16,7 @@ SEQUENCE = {'dropout': 0.25, 'variable_length': False, **CHAIN}
 # Every number that each system takes.
 NUMBERS = {
     tfdgm.Independent: CHAIN, tfdgm.MarkovChain: CHAIN, tfdgm.FVSBN: CHAIN,
+    tfdgm.FullTable: CHAIN,
     tfdgm.NADE: {'hidden_units': 5, **CHAIN},
     tfdgm.MADE: {'hidden_units': (5, 4), 'num_masks': 2, 'direct_connections': True, 'dropout': 0.25,
                  'order': [[2, 0, 3, 1], [0, 1, 2, 3]], 'seed': 4},
@@ -50,7 +51,7 @@ def numpy_of(value):
 
 
 def test_every_system_is_here():
-    bases = tfdgm.GenerativeModel, tfdgm.AutoregressiveModel, tfdgm.FlowModel
+    bases = tfdgm.GenerativeModel, tfdgm.DensityModel, tfdgm.AutoregressiveModel, tfdgm.FlowModel
     exported = {value for value in vars(tfdgm).values() if isinstance(value, type) and issubclass(value, bases[0])}
     assert exported == {*NUMBERS, *bases}
 

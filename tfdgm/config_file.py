@@ -16,15 +16,15 @@ PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 're
 NEEDED = 'model', 'dataset', 'training'
 LARGEST, DEEPEST = 2**24, 50
 
-OBJECT, TEXT, INTEGER, NUMBER, FLAG, COLUMNS, OPTIMIZER = (
-    'a JSON object', 'a text', 'an integer', 'a finite number', 'true or false',
+OBJECT, TEXT, INTEGER, NUMBER, FLAG, CHOICE, COLUMNS, OPTIMIZER = (
+    'a JSON object', 'a text', 'an integer', 'a finite number', 'true or false', 'true, false or "auto"',
     'a list of names or of numbers from 0', 'a name or a JSON object')
 # The types of the parts, and of what is in them; keys that are not listed are for others to judge.
 PART_TYPES = {**dict.fromkeys(PARTS, OBJECT), 'about': TEXT, 'weights_sha256': TEXT}
 TYPES = {
     'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'labels': FLAG,
                 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
-    'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': FLAG,
+    'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
                  'mirror': FLAG, 'optimizer': OPTIMIZER},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
                'diverged': INTEGER},
@@ -195,5 +195,7 @@ def is_a(value, kind: str) -> bool:
         return isinstance(value, list) and all(is_a(column, TEXT) or is_a(column, INTEGER) for column in value)
     if kind == NUMBER:
         return isinstance(value, float) or (is_a(value, INTEGER) and abs(value) <= sys.float_info.max)
+    if kind == CHOICE:
+        return isinstance(value, bool) or value == 'auto'
     types = {OBJECT: dict, TEXT: str, INTEGER: int, FLAG: bool, OPTIMIZER: str | dict}
     return isinstance(value, types[kind]) and (kind != INTEGER or not isinstance(value, bool))

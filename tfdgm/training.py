@@ -18,7 +18,7 @@ from tfdgm.errors import NonFiniteError
 
 CHECKPOINT = 'checkpoint'
 
-DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': True,
+DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
             'mirror': False}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
 DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length', 'seed'
@@ -37,9 +37,8 @@ def train(folder, verbose='auto', epochs: int | None = None):
             `dataset`, the arguments of `tfdgm.data.load` but for the split;
             `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
             `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
-            improvement end the training; None for never), `jit_compile` (false for TensorFlow's own kernels, which
-            train convolutions faster on CPUs than XLA's) and `mirror` (whether to train on images and, at random, on
-            their mirror images).
+            improvement end the training; None for never), `jit_compile` (as in the model's `compile`) and `mirror`
+            (whether to train on images and, at random, on their mirror images).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
 
@@ -189,9 +188,11 @@ def checked_recipe(config: dict) -> dict:
         value = recipe[name]
         if name != 'patience' or value is not None:
             checks.integer(value, f'{name} in "training"', least)
-    for name in 'jit_compile', 'mirror':
-        if not isinstance(recipe[name], bool):
-            raise ValueError(f'{name} in "training" should be true or false, got {recipe[name]!r}.')
+    if not isinstance(recipe['mirror'], bool):
+        raise ValueError(f'mirror in "training" should be true or false, got {recipe["mirror"]!r}.')
+    if recipe['jit_compile'] not in (True, False, 'auto'):
+        raise ValueError(
+            f'jit_compile in "training" should be true, false or "auto", got {recipe["jit_compile"]!r}.')
     checks.integer(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
     if not isinstance(config.get('about', ''), str):
         raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')

@@ -32,7 +32,7 @@ def test_gradient_of_the_lstm_is_that_of_its_steps(offsets, jit_compile):
         for step in range(steps):
             padded = tf.pad(hidden, [[1, 1], [0, 0], [0, 0]])
             states = tf.concat([padded[1 + offset:1 + offset + sites] for offset in offsets], -1)
-            hidden, cell = lstm.memory(gates[step] + tf.einsum('sbi,io->sbo', states, kernel), cell)
+            hidden, cell = lstm.lstm_step(gates[step] + tf.einsum('sbi,io->sbo', states, kernel), cell)
             yield hidden
 
     def results(function):

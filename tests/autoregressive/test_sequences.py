@@ -66,7 +66,7 @@ def test_memories_and_their_gradients_are_those_of_keras(dtype):
     for variable in layer.trainable_variables:
         variable.assign(generator.normal(size=variable.shape))
     results = []
-    for function in (layer, lambda x: recurrent.hidden_states(layer.cell, tf.cast(x, dtype))):
+    for function in (layer, lambda x: recurrent.lstm_outputs(layer.cell, tf.cast(x, dtype))):
         with tf.GradientTape() as tape:
             tape.watch(x)
             hidden = tf.cast(function(x), tf.float32)
@@ -86,7 +86,7 @@ def test_attention_is_that_of_keras_with_a_mask_and_a_bias():
     for variable in block.trainable_variables:
         variable.assign(generator.normal(size=variable.shape))
     x = tf.constant(generator.normal(size=(3, sites, 8)), tf.float32)
-    query, key, value = block._heads(x, None)
+    query, key, value = (tf.transpose(part, (0, 2, 1, 3)) for part in block._heads(x, None))
     distance = np.arange(sites)[:, None] - np.arange(sites)
     seen = (distance >= 0) & (distance < window)
     bias = np.where(seen, block.distances.numpy()[:, np.clip(distance, 0, window - 1)], -np.inf)
@@ -95,7 +95,7 @@ def test_attention_is_that_of_keras_with_a_mask_and_a_bias():
     np.testing.assert_allclose(block(x), wanted, rtol=1e-4, atol=1e-4)
     cache = block.initial_cache(3)
     for position in range(sites):
-        features, cache = block.at(x[:, position], None, cache, position)
+        features, cache = block.step(x[:, position], None, cache, position)
         np.testing.assert_allclose(features, wanted[:, position], rtol=1e-4, atol=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -35,39 +36,23 @@ class TransformerBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features, condition=None, training=False):
-        """`[batch, sites, width]` -> `[batch, sites, width]`.
-
-        The sites are cut into pieces as long as the window: a piece sees itself and the one before.
-        """
-        sites = features.shape[1]
-        pieces = -(-sites // self.window)
-        filling = [[0, 0], [0, pieces * self.window - sites], [0, 0], [0, 0]]
-        query, *seen = (
-            ops.reshape(ops.pad(part, filling), (-1, pieces, self.window, *part.shape[2:]))
-            for part in self._heads(features, condition))
+        """`[batch, sites, width]` -> `[batch, sites, width]`."""
+        heads = self._heads(features, condition)
         bias = ops.cast(self.distances, self.compute_dtype)
-        if pieces == 1:
-            bias = pairs_by_distance(bias, self.window, self.window)
-        else:
-            seen = [ops.concatenate([ops.pad(part[:, :-1], [[0, 0], [1, 0], *[[0, 0]] * 3]), part], axis=2)
-                    for part in seen]
-            is_there = np.arange(2 * self.window) >= np.where(np.arange(pieces) == 0, self.window, 0)[:, None]
-            bias = pairs_by_distance(bias, self.window, 2 * self.window)
-            bias = ops.where(is_there[:, None, None], bias, -np.inf)
-        attention = attend(query, *seen, bias)
-        attention = ops.reshape(attention, (-1, pieces * self.window, self.attended.units))[:, :sites]
-        return self._behind(features, attention, training)
+        attention = causal_attention if self.window >= features.shape[1] else windowed_attention
+        attention = ops.transpose(attention(*heads, bias), (0, 2, 1, 3))
+        return self._behind(features, ops.reshape(attention, (-1, *features.shape[1:])), training)
 
     def initial_cache(self, batch_size):
         """The keys and the values in the window: position i lies in place i modulo its length."""
-        shape = batch_size, self.window, self.heads, self.attended.units // self.heads
+        shape = batch_size, self.heads, self.window, self.attended.units // self.heads
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
     def step(self, features, condition, cache, position):
         """The same at one position, `[batch, width]`, and the next cache."""
         query, *new = self._heads(features[:, None], condition)
         place = position % self.window
-        cache = [ops.slice_update(old, (0, place, 0, 0), part) for old, part in zip(cache, new)]
+        cache = [ops.slice_update(old, (0, 0, place, 0), part) for old, part in zip(cache, new)]
         distances = (position - ops.arange(self.window, dtype='int32')) % self.window
         bias = ops.take(ops.cast(self.distances, self.compute_dtype), distances, axis=1)
         bias = ops.where(distances <= position, bias, -np.inf)
@@ -75,13 +60,13 @@ class TransformerBlock(keras.layers.Layer):
         return self._behind(features, attention, False), cache
 
     def _heads(self, features, condition):
-        """Queries, keys and values, each `[batch, sites, heads, width / heads]`."""
+        """Queries, keys and values, each `[batch, heads, sites, width / heads]`."""
         features = self.norms[0](features)
         if condition is not None:
             features = features + self.condition(condition)
         projected = self.projection(features)
         projected = ops.reshape(projected, (-1, projected.shape[1], 3, self.heads, self.attended.units // self.heads))
-        return ops.unstack(projected, axis=2)
+        return ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), 3)
 
     def _behind(self, features, attention, training):
         features = features + self.dropout(self.attended(attention), training=training)
@@ -89,10 +74,50 @@ class TransformerBlock(keras.layers.Layer):
         return features + self.dropout(hidden, training=training)
 
 
+# How many queries attend at once: few enough that most products with the keys behind them need not be made.
+CHUNK = 112
+
+
+def causal_attention(query, key, value, bias):
+    """Attention of each site to itself and all before it.
+
+    Args:
+        query: `[batch, heads, sites, n]`, as `key` and `value`.
+        key: what queries are compared with.
+        value: what is averaged.
+        bias: `[heads, sites]`, for each distance.
+    """
+    sites = query.shape[2]
+    bias = pairs_by_distance(bias, sites, sites)
+    ends = [min(start + CHUNK, sites) for start in range(0, sites, CHUNK)]
+    return ops.concatenate([
+        attend(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias[:, start:end, :end])
+        for start, end in zip([0, *ends], ends)], axis=2)
+
+
+def windowed_attention(query, key, value, bias):
+    """`causal_attention` to the last sites only, as many as the bias has distances.
+
+    The sites are cut into pieces as long as the window: a piece sees itself and the one before.
+    """
+    (heads, window), (sites, width) = bias.shape, query.shape[2:]
+    pieces = -(-sites // window)
+    filling = [[0, 0], [0, 0], [0, pieces * window - sites], [0, 0]]
+    query, *seen = (ops.reshape(ops.pad(part, filling), (-1, heads, pieces, window, width))
+                    for part in (query, key, value))
+    seen = [ops.concatenate([ops.pad(part[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0], [0, 0]]), part], axis=3)
+            for part in seen]
+    # Before the first piece there is none.
+    is_there = np.arange(2 * window) >= np.where(np.arange(pieces) == 0, window, 0)[:, None]
+    bias = ops.where(is_there[:, None], pairs_by_distance(bias, window, 2 * window)[:, None], -np.inf)
+    return ops.reshape(attend(query, *seen, bias), (-1, heads, pieces * window, width))[:, :, :sites]
+
+
 def attend(query, key, value, bias):
-    """`[…, queries, heads, n]`, twice `[…, keys, heads, n]` and `[…, heads, queries, keys]` -> like the queries."""
-    logits = ops.einsum('...qhn,...khn->...hqk', query, key) * query.shape[-1] ** -0.5 + bias
-    return ops.einsum('...hqk,...khn->...qhn', ops.softmax(logits), value)
+    """`[…, queries, n]`, twice `[…, keys, n]`, and a bias of the logits `[…, queries, keys]` -> like the queries."""
+    # TensorFlow's product takes the keys as they lie, where `keras.ops` would transpose them first.
+    logits = tf.matmul(query * query.shape[-1] ** -0.5, key, transpose_b=True) + bias
+    return ops.matmul(ops.softmax(logits), value)
 
 
 def pairs_by_distance(bias, queries, keys):
@@ -148,6 +173,9 @@ class CausalTransformer(SequenceModel):
     Raises:
         ValueError: if `width` is no multiple of `heads`.
     """
+
+    # TensorFlow's kernels multiply large matrices faster than XLA does on CPUs.
+    trains_with_xla = scores_with_xla = False
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
                  window=None, variable_length=False, order='natural', seed=0, **kwargs):

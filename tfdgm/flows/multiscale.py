@@ -24,6 +24,8 @@ class ImageFlow(FlowModel):
         ValueError: if events are not images, or the scales don't divide their sides.
     """
 
+    # TensorFlow's kernels train convolutions faster than XLA does on CPUs.
+    trains_with_xla = scores_with_xla = False
     # Whether a squeeze gives the colours of a chessboard one after the other: see `Squeeze`.
     checkerboard = False
 
