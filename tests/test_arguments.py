@@ -61,7 +61,8 @@ def made(system, shape, convert):
     if issubclass(system, tfdgm.FlowModel):
         values = {'dequantization': UniformDequantization(convert(4))}
     else:
-        values = {'output': MixtureOfLogistics(convert(4))}
+        output = Categorical if system is tfdgm.FullTable else MixtureOfLogistics
+        values = {'output': output(convert(4))}
     numbers = {name: convert(value) for name, value in NUMBERS[system].items()}
     return system(shape, condition=Label(convert(3)), name='model', **values, **numbers)
 

@@ -251,14 +251,6 @@ def test_arguments_of_constructors(make, message):
         make()
 
 
-def test_a_generative_model_says_what_it_lacks():
-    model = tfdgm.GenerativeModel(3)
-    with pytest.raises(NotImplementedError, match='GenerativeModel gives no log-probability'):
-        model.log_prob(np.zeros([1, 3]))
-    with pytest.raises(NotImplementedError, match='GenerativeModel gives no samples'):
-        model.sample(1, None, [0, 0])
-
-
 def test_weights_of_another_model(tmp_path):
     tfdgm.FVSBN(4).save_weights(tmp_path / 'model.weights.h5')
     with pytest.raises(ValueError):
