@@ -69,14 +69,13 @@ def read_config(path) -> dict:
     for part in 'dataset', 'training', 'record':
         if part in config:
             check_values(config[part], part, f'"{part}"', path)
+    if 'record' in config:
+        check_figures(config['record'], path)
     for split, result in config.get('results', {}).items():
         where = f'"{split}" in "results"'
         check(result, OBJECT, f'{path}: {where}')
         check_values(result, 'results', where, path)
-        for name, value in result.items():
-            check(value, NUMBER, f'{path}: {name} in {where}')
-    if 'record' in config:
-        check_figures(config['record'], path)
+        check_results(result, where, path)
     return config
 
 
@@ -171,6 +170,15 @@ def check_values(values: dict, part: str, where: str, path: pathlib.Path):
     for key, kind in TYPES[part].items():
         if key in values and (values[key] is not None or key in ALWAYS[part]):
             check(values[key], kind, f'{path}: {key} in {where}')
+
+
+def check_results(result: dict, where: str, path: pathlib.Path):
+    """Raises unless results hold figures that are numbers, and all of a density's if there is one of them."""
+    for name, value in result.items():
+        check(value, NUMBER, f'{path}: {name} in {where}')
+    missing = [name for name in SHOWN if name not in result] if len(result) == 1 or set(SHOWN) & set(result) else []
+    if missing:
+        raise ValueError(f'{path}: {where} has no {" and no ".join(missing)}.')
 
 
 def check_figures(record: dict, path: pathlib.Path):
