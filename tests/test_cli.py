@@ -460,7 +460,7 @@ def files(elsewhere, digits):
     ('sample TRAINED -o grid.png --length 3', 'All events of this Independent have the shape (8, 8, 1)'),
     ('sample TRAINED -o digit.wav', 'digit.wav is for sound, and this model was trained on digits.'),
     ('sample SOUND -o digit.wav', 'This model is conditional'),
-    ('sample SOUND -o digit.wav --label 3', '--label 3 is no condition of this model: it takes 2 whole'),
+    ('sample SOUND -o digit.wav --label 3', '--label 3 is no condition of this model: it takes 2 integers'),
     ('sample SOUND -o digit.wav --label 3,6', '2 integers, from 0 to 9 and 0 to 5, got 6.'),
     ('sample SOUND -o digit.wav --label 3,1 --length 901', 'length must be integers from 1 to 900, got 901'),
     ('sample SOUND -o digit.png --label 3,1', 'digit.png is for images, and the events of this model have'),

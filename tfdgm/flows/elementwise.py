@@ -10,6 +10,10 @@ from tfdgm.flows.invertible import InvertibleLayer
 LARGEST_LOG_SCALE = 2.
 
 
+# Less than any of a spline whose bins and slopes have at least their smallest sizes.
+SMALLEST_DISCRIMINANT = 1e-15
+
+
 def bounded(log_scale):
     """A log-scale between its bounds, as it is near 0."""
     return LARGEST_LOG_SCALE * ops.tanh(log_scale / LARGEST_LOG_SCALE)
@@ -81,7 +85,9 @@ class Spline(InvertibleLayer):
         rise = y - lower
         bend = rise * (first + last - 2 * slope)
         a, b, c = height * (slope - first) + bend, height * first - bend, -slope * rise
-        place = 2 * c / (-b - ops.sqrt(b * b - 4 * a * c))
+        # It is positive but for rounding, of bins that a network far from the data makes: there no gradient is NaN.
+        root = ops.sqrt(ops.maximum(b * b - 4 * a * c, SMALLEST_DISCRIMINANT))
+        place = ops.clip(2 * c / (-b - root), 0., 1.)
         log_det = -self._log_slope(place, slope, first, last)
         return ops.where(inside, left + place * width, x), total(ops.where(inside, log_det, 0.))
 
