@@ -16,8 +16,8 @@ some_systems = every_system('made_masks', 'wavenet', 'maf')
 
 @pytest.fixture
 def eight_at_once(monkeypatch):
-    for system in tfdgm.GenerativeModel, tfdgm.FFJORD, tfdgm.CausalTransformer:
-        monkeypatch.setattr(system, 'sampling_batch', 8)
+    monkeypatch.setattr(tfdgm.GenerativeModel, 'sampling_batch', 8)
+    for system in tfdgm.DensityModel, tfdgm.FFJORD, tfdgm.CausalTransformer, tfdgm.MADE:
         monkeypatch.setattr(system, 'scoring_batch', 8)
 
 
