@@ -172,19 +172,6 @@ def test_frozen_weights_stay(digits):
     assert (model.network.output_bias.numpy() != 0).any()
 
 
-def test_a_saved_model_needs_only_the_import(tmp_path):
-    model = tfdgm.MADE((2, 2, 1), hidden_units=(5,), condition=Label(3), output=tfdgm.outputs.Categorical(4))
-    model.save(tmp_path / 'model.keras')
-    np.save(tmp_path / 'wanted.npy', model.distribution(1).log_prob(np.ones([2, 2, 1])))
-    code = f"""
-        import keras, numpy as np, tfdgm
-        model = keras.saving.load_model({str(tmp_path / 'model.keras')!r})
-        given = model.distribution(1).log_prob(np.ones([2, 2, 1]))
-        np.testing.assert_array_equal(given, np.load({str(tmp_path / 'wanted.npy')!r}))
-    """
-    run(code)
-
-
 @pytest.mark.parametrize('condition', [None, Label(10)])
 def test_an_exported_model_gives_log_probabilities(digits, tmp_path, condition):
     images, labels = digits[0][:5], digits[1][:5]

@@ -99,7 +99,9 @@ def test_attention_is_that_of_keras_with_a_mask_and_a_bias():
         np.testing.assert_allclose(features, wanted[:, position], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('system, length', [('recurrent', 999), ('gru', 999), ('wavenet', 3000), ('transformer', 600)])
+@pytest.mark.parametrize('system, length', [
+    ('recurrent', 999), ('wavenet', 3000), ('transformer', 600),
+    pytest.param('gru', 999, marks=pytest.mark.slow)])
 def test_samples_of_long_sequences_are_those_that_the_parallel_form_draws(system, length):
     if system == 'wavenet':
         model = tfdgm.WaveNet(length, output=Categorical(5), filters=6, stacks=1)
