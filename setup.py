@@ -20,8 +20,10 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['tfdgm', 'tfdgm.*', 'zoo']),
-    package_data={'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav',
-                           '*/interpolations.png']},
+    package_data={
+        'tfdgm': ['py.typed'],
+        'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav',
+                '*/interpolations.png']},
     entry_points={'console_scripts': ['tfdgm=zoo.__main__:main']},
     install_requires=[
         'tensorflow>=2.21',

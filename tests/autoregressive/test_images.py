@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import tfdgm
 from tests.autoregressive.systems import IMAGE_SYSTEMS, every_event, make, some_condition, some_events
-from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
-from tfdgm.autoregressive.pixel_rnn import DiagonalLSTM, ReverseDiagonalLSTM, RowLSTM
+from tfdgm.autoregressive.images.causal import CausalConvolution, Everywhere, Row, Site
+from tfdgm.autoregressive.images.pixel_rnn import DiagonalLSTM, ReverseDiagonalLSTM, RowLSTM
 from tfdgm.conditions import Image, Label
 from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfLogistics
 

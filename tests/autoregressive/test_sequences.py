@@ -10,8 +10,8 @@ import tensorflow_probability as tfp
 
 import tfdgm
 from tests.autoregressive import systems
-from tfdgm.autoregressive import recurrent
-from tfdgm.autoregressive.transformer import TransformerBlock
+from tfdgm.autoregressive.sequences import recurrent
+from tfdgm.autoregressive.sequences.transformer import TransformerBlock
 from tfdgm.conditions import Vector, Vectors
 from tfdgm.outputs import Categorical, MixtureOfGaussians
 

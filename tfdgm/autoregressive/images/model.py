@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution, Everywhere, Row, Site
+from tfdgm.autoregressive.images.causal import CausalConvolution, Everywhere, Row, Site
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Image
 
@@ -62,7 +62,7 @@ class Head(keras.layers.Layer):
 class ImageModel(AutoregressiveModel):
     """Base of the systems that go through images row by row, in a row from left to right, in a pixel by channel.
 
-    A subclass writes its network once, for every view of it (see `tfdgm.autoregressive.causal`):
+    A subclass writes its network once, for every view of it (see `tfdgm.autoregressive.images.causal`):
 
     - `causal_layers`: the causal layers that keep a cache;
     - `vertical_stack`: the part that looks at the rows above only, if it has one;

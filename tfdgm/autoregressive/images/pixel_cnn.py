@@ -5,8 +5,8 @@ from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution, ConditionProjection
-from tfdgm.autoregressive.images import Head, ImageModel
+from tfdgm.autoregressive.images.causal import CausalConvolution, ConditionProjection
+from tfdgm.autoregressive.images.model import Head, ImageModel
 from tfdgm.layers import Dropout, dense
 
 

@@ -7,8 +7,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution, CausalLayer, ConditionProjection
-from tfdgm.autoregressive.images import Head, ImageModel
+from tfdgm.autoregressive.images.causal import CausalConvolution, CausalLayer, ConditionProjection
+from tfdgm.autoregressive.images.model import Head, ImageModel
 from tfdgm.autoregressive.lstm import hidden_states, lstm_step, neighbours, project
 from tfdgm.layers import Dropout
 

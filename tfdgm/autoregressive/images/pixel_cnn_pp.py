@@ -5,8 +5,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.causal import CausalConvolution, ConditionProjection
-from tfdgm.autoregressive.images import ImageModel
+from tfdgm.autoregressive.images.causal import CausalConvolution, ConditionProjection
+from tfdgm.autoregressive.images.model import ImageModel
 from tfdgm.layers import Dropout, dense
 from tfdgm.outputs import MixtureOfLogistics
 

@@ -7,7 +7,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.autoregressive.sequences.model import SequenceModel
 from tfdgm.layers import Dropout, dense
 
 

@@ -5,7 +5,7 @@ from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.autoregressive.sequences.model import SequenceModel
 from tfdgm.layers import Dropout, dense
 
 

@@ -6,7 +6,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive import lstm
-from tfdgm.autoregressive.sequences import SequenceModel
+from tfdgm.autoregressive.sequences.model import SequenceModel
 from tfdgm.layers import Dropout, dense
 
 CELLS = {'LSTM': keras.layers.LSTM, 'GRU': keras.layers.GRU}
