@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
 
 TEST = ['pandas>=3.0', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
-DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1']
+DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1', 'sphinx-mathjax-offline>=0.0.2']
 
 setup(
     name='tfdgm',

@@ -21,8 +21,8 @@ extensions = [
     'myst_parser',
     'sphinx.ext.autodoc',
     'sphinx.ext.doctest',
-    'sphinx.ext.mathjax',
     'sphinx.ext.napoleon',
+    'sphinx_mathjax_offline',
 ]
 exclude_patterns = ['_build']
 
@@ -46,6 +46,8 @@ doctest_test_doctest_blocks = ''
 html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_copyright = False
+html_static_path = ['_static']
+html_css_files = ['wrap.css']
 
 
 def separate_plurals(app, what, name, obj, options, lines):
