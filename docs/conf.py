@@ -22,7 +22,7 @@ extensions = [
     'sphinx.ext.autodoc',
     'sphinx.ext.doctest',
     'sphinx.ext.napoleon',
-    'sphinx_mathjax_offline',
+    'sphinx-mathjax-offline',
 ]
 exclude_patterns = ['_build']
 
