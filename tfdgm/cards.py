@@ -1,4 +1,4 @@
-"""Cards: what a pretrained model is, how it was trained and what it reaches, in Markdown."""
+"""Cards of pretrained models in Markdown: architecture, data, training and results."""
 
 import pathlib
 from types import NoneType

@@ -1,4 +1,4 @@
-"""Checks of what people pass in. Each raises an error that names what was wrong and what was expected."""
+"""Checks of arguments. Each raises an error that names what was wrong and what was expected."""
 
 import numbers
 from collections.abc import Sequence
@@ -75,10 +75,10 @@ def one_of(value, choices, name: str) -> str:
     return value
 
 
-def share(value, name: str) -> float:
-    """Returns a constructor's argument if it is a number from 0 up to, but not, 1."""
+def rate(value, name: str) -> float:
+    """Returns a constructor's argument if it is a number in [0, 1)."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ValueError(f'{name} must be a number from 0 up to, but not, 1, got {value!r}.')
+        raise ValueError(f'{name} must be a number in [0, 1), got {value!r}.')
     return float(value)
 
 

@@ -18,7 +18,7 @@ from tfdgm.support import Integers, Reals
 
 
 class Condition(Configured, abc.ABC):
-    """Base of the conditions: a frozen dataclass whose fields are its Keras configuration.
+    """Base class of conditions: a frozen dataclass whose fields are its Keras configuration.
 
     A subclass gives `shape`, that of one value without batch dimensions, and what follows.
     """

@@ -1,4 +1,4 @@
-"""LatentSpace: what models share whose events have latents that one can encode, decode and interpolate."""
+"""LatentSpace: encoding, decoding and interpolation, for models whose events have latents."""
 
 import abc
 

@@ -34,7 +34,7 @@ class Dropout(keras.layers.Layer):
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = checks.share(rate, 'dropout')
+        self.rate = checks.rate(rate, 'dropout')
         self.draws = keras.random.SeedGenerator(seed)
         self.built = True
 

@@ -47,7 +47,7 @@ class MaskedNetwork(keras.layers.Layer):
         condition_features: how many features the condition has, or 0; they add to the biases of every layer.
         activation: of the hidden units, a name that Keras knows.
         direct_connections: whether the outputs also see the earlier sites directly.
-        dropout: the share of the hidden units that is left out at each training step.
+        dropout: dropout rate of the hidden units.
         random: a `numpy.random.RandomState` that shuffles the degrees of several masks.
         seed: of dropout.
         output_initializer: None, or that of the output's weights.

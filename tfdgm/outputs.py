@@ -22,7 +22,7 @@ tfd = tfp.distributions
 
 
 class Output(Configured, abc.ABC):
-    """Base of the outputs.
+    """Base class of outputs.
 
     A subclass gives `num_parameters`, `distribution` and `quantile`, and says what its values look like to a network.
     It is a frozen dataclass: two equal outputs compare equal, and its fields are its Keras configuration.
@@ -110,7 +110,7 @@ class Bernoulli(Output):
 
 
 class Quantised(Output):
-    """Base of the outputs whose values are integers 0 … levels-1; a subclass has the field `levels`."""
+    """Base class of outputs whose values are integers 0 … levels-1; a subclass has the field `levels`."""
 
     @property
     def num_indicators(self):

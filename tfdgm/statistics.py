@@ -1,4 +1,4 @@
-"""What distributions of TFP have in closed form and those of generative models don't: errors that say what to do."""
+"""Errors for statistics without a closed form, which say how to estimate them."""
 
 import tensorflow_probability as tfp
 

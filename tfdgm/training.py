@@ -1,4 +1,4 @@
-"""Training by a recipe: what `tfdgm train` does.
+"""Training by a recipe, as `tfdgm train` does it.
 
 A run can be stopped at any time and goes on from its last whole epoch, to the same weights as an uninterrupted one.
 """

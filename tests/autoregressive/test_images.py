@@ -310,7 +310,7 @@ def test_dilations_that_are_none(system, dilations):
 @every_image_system
 @pytest.mark.parametrize('dropout', [1, -0.1, '0.5'])
 def test_dropout_that_is_no_share(system, dropout):
-    with pytest.raises(ValueError, match=r'dropout of \w+ must be a number from 0 up to, but not, 1, got'):
+    with pytest.raises(ValueError, match=r'dropout of \w+ must be a number in \[0, 1\), got'):
         make(system, (2, 2, 1), dropout=dropout)
 
 

@@ -166,7 +166,7 @@ def test_known_hidden_chain_reaches_its_entropy():
     (lambda: tfdgm.RecurrentModel(5, cell='RNN'), "cell of RecurrentModel must be 'LSTM' or 'GRU', got 'RNN'"),
     (lambda: tfdgm.RecurrentModel(5, units=0), 'units of RecurrentModel must be an integer of at least 1, got 0'),
     (lambda: tfdgm.WaveNet(5, dilations=()), r'dilations of WaveNet must be one or more positive integers'),
-    (lambda: tfdgm.WaveNet(5, dropout=1.), 'dropout of WaveNet must be a number from 0 up to, but not, 1, got 1.0'),
+    (lambda: tfdgm.WaveNet(5, dropout=1.), r'dropout of WaveNet must be a number in \[0, 1\), got 1.0'),
     (lambda: tfdgm.WaveNet(5, positions=3), 'positions of WaveNet must be True or False, got 3'),
     (lambda: tfdgm.WaveNet(5, condition=Vectors(2, 1)), 'Events of 5 steps have no 2 equal parts'),
     (lambda: tfdgm.CausalTransformer(5, window=0), 'window of CausalTransformer must be an integer of at least 1'),

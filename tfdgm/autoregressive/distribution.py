@@ -1,4 +1,4 @@
-"""AutoregressiveDistribution: what only the chain rule can do, to complete events and to end them early."""
+"""AutoregressiveDistribution: completes events of which a part is known, and ends them early."""
 
 import numpy as np
 import tensorflow as tf

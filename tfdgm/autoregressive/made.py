@@ -38,7 +38,7 @@ class MADE(AutoregressiveModel):
         activation: of the hidden units, a name that Keras knows.
         num_masks: how many masks, at least 1.
         direct_connections: whether the outputs also see the earlier sites directly, as in FVSBN.
-        dropout: the share of the hidden units that is left out at each training step.
+        dropout: dropout rate of the hidden units.
         order: order of the sites, as in `AutoregressiveModel`; or `[num_masks, sites]`, one for each mask.
         seed: of the masks and random orders.
         **kwargs: `name`, `dtype` and `trainable`.
@@ -57,7 +57,7 @@ class MADE(AutoregressiveModel):
         self.hidden_units = checks.integers(hidden_units, 'hidden_units of MADE')
         self.activation = activation
         self.direct_connections = checks.flag(direct_connections, 'direct_connections of MADE')
-        self.dropout = checks.share(dropout, 'dropout of MADE')
+        self.dropout = checks.rate(dropout, 'dropout of MADE')
         self._mask_draws = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         self.network = MaskedNetwork(
             self.orderings, self.output.num_parameters, self.hidden_units, condition_features=self.condition_features,

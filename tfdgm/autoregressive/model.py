@@ -14,7 +14,7 @@ from tfdgm.outputs import Bernoulli, Output
 
 
 class AutoregressiveModel(DensityModel):
-    """Base of the systems that visit the sites of an event one after the other.
+    """Base class of systems that visit the sites of an event one after the other.
 
     A site is one number of the event, counted in C order. The chain visits the sites in an order; the place of a site
     in the chain is its position. A subclass implements three methods:

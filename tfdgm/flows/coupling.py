@@ -1,4 +1,4 @@
-"""Flows over vectors that couplings make: what they share, and affine ones."""
+"""CouplingFlow: base class of flows with coupling layers over vectors; AffineCouplingFlow."""
 
 import numpy as np
 from keras.saving import register_keras_serializable

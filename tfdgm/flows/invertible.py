@@ -1,4 +1,4 @@
-"""Invertible layers, which a flow is a list of: what all have in common, and those without weights.
+"""Invertible layers, which a flow is a list of: base class, chain, and the layers without weights.
 
 `layer(x)` goes from the data towards the latents, `layer.inverse(z)` back. Each returns the values and the
 log-determinant of its own Jacobian, `[batch]` or a scalar that holds for every event, in nats. Events have one batch

@@ -1,4 +1,4 @@
-"""ImageFlow: what flows of images share, squeezes and splits over several scales."""
+"""ImageFlow: base class of multi-scale flows of images."""
 
 import abc
 

@@ -1,4 +1,4 @@
-"""The solution of an ordinary differential equation as an invertible layer, and what solves it."""
+"""ODE: an invertible layer that solves an ordinary differential equation, and its solvers."""
 
 import contextlib
 import functools

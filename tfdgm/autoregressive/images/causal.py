@@ -19,7 +19,7 @@ from tfdgm.layers import dense
 
 
 class CausalLayer(keras.layers.Layer, abc.ABC):
-    """Base of the layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
+    """Base class of layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
 
     @abc.abstractmethod
     def initial_cache(self, width: int, batch_size):

@@ -60,7 +60,7 @@ class Head(keras.layers.Layer):
 
 
 class ImageModel(AutoregressiveModel):
-    """Base of the systems that go through images row by row, in a row from left to right, in a pixel by channel.
+    """Base class of systems that go through images row by row, in a row from left to right, in a pixel by channel.
 
     A subclass writes its network once, for every view of it (see `tfdgm.autoregressive.images.causal`):
 
@@ -72,7 +72,7 @@ class ImageModel(AutoregressiveModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
-        dropout: the share of the features inside its blocks that is left out at each training step.
+        dropout: dropout rate of the features inside its blocks.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
@@ -88,7 +88,7 @@ class ImageModel(AutoregressiveModel):
 
     def __init__(self, event_shape, *, output=None, condition=None, dropout=0., **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
-        self.dropout = checks.share(dropout, f'dropout of {type(self).__name__}')
+        self.dropout = checks.rate(dropout, f'dropout of {type(self).__name__}')
         if self.order != 'natural':
             raise ValueError(f'{type(self).__name__} visits the pixels row by row; it takes no order.')
         if len(self.event_shape) != 3:

@@ -50,7 +50,7 @@ class PixelCNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to the features of every block.
-        dropout: the share of the features inside the blocks that is left out at each training step.
+        dropout: dropout rate of the features inside the blocks.
         filters: h of the paper: blocks have 2h features outside and h inside.
         blocks: how many residual blocks.
         dilations: of their convolutions, in turn. The paper has none; a dilation of d looks d rows and columns further
@@ -96,7 +96,7 @@ class GatedBlock(Layer):
         size: of the convolutions, odd.
         dilation: of the convolutions.
         mask_type: 'A' for the first block, which reads the image, else 'B'.
-        dropout: the share of both stacks' features that is left out in training.
+        dropout: dropout rate of both stacks' features.
         **kwargs: `name` and `dtype`.
     """
 
@@ -156,7 +156,7 @@ class GatedPixelCNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on.
-        dropout: the share of both stacks' features that is left out at each training step.
+        dropout: dropout rate of both stacks' features.
         filters: the width of both stacks.
         blocks: how many gated layers follow the first.
         dilations: of their convolutions, in turn. The paper has none; a dilation of d looks d rows and columns further

@@ -25,7 +25,7 @@ class GatedResidual(keras.layers.Layer):
         size: `(rows, columns)` of the convolutions.
         region: as of `CausalConvolution`.
         dilation: of the convolutions.
-        dropout: the share of features that is left out in training.
+        dropout: dropout rate of features.
         condition_features: how many features the condition has.
         **kwargs: `name` and `dtype`.
     """
@@ -74,7 +74,7 @@ class PixelCNNPlusPlus(ImageModel):
         output: the family of each site; of several channels, `tfdgm.outputs.MixtureOfLogistics`, which is the default
             with 256 levels.
         condition: what the events depend on; it adds to every gate.
-        dropout: the share of the features inside the blocks that is left out at each training step.
+        dropout: dropout rate of the features inside the blocks.
         filters: the width of both streams.
         blocks: how many gated residual blocks both streams have for each dilation, on each path.
         dilations: of the convolutions on the path down; the path up has them in reverse.

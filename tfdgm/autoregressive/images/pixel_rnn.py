@@ -193,7 +193,7 @@ class PixelRNN(ImageModel):
         event_shape: `(height, width, channels)`.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to the hidden states of every layer.
-        dropout: the share of the hidden states between layers that is left out at each training step.
+        dropout: dropout rate of the hidden states between layers.
         cell: 'RowLSTM' or 'DiagonalBiLSTM'.
         filters: h of the paper: cells have h hidden states a site, and there are 2h features between them.
         blocks: how many recurrent layers.

@@ -52,7 +52,7 @@ class ValueEmbedding(keras.layers.Layer):
 
 
 class SequenceModel(AutoregressiveModel):
-    """Base of the systems that read the values before a site as a sequence, in the order of the chain.
+    """Base class of systems that read the values before a site as a sequence, in the order of the chain.
 
     A subclass makes its layers, and writes its network in two forms:
 
@@ -65,7 +65,7 @@ class SequenceModel(AutoregressiveModel):
         last_width: how many come out of it, for the last layer.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on, one of `tfdgm.conditions`, or None.
-        dropout: the share of the features inside the network that is left out at each training step.
+        dropout: dropout rate of the features inside the network.
         positions: whether the network is told which position it is at: it needs to know for images, where sites
             differ, and does not for signals that look the same at all times.
         variable_length: whether events may be shorter than `event_shape`, the longest. They are filled up with NaN at
@@ -82,7 +82,7 @@ class SequenceModel(AutoregressiveModel):
     def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
                  variable_length=False, order='natural', seed=0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
-        self.dropout = checks.share(dropout, f'dropout of {type(self).__name__}')
+        self.dropout = checks.rate(dropout, f'dropout of {type(self).__name__}')
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')
         self.variable_length = checks.flag(variable_length, f'variable_length of {type(self).__name__}')
         if self.variable_length and not np.array_equal(self.ordering, np.arange(self.num_sites)):

@@ -36,7 +36,7 @@ class RecurrentModel(SequenceModel):
         event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to what the first layer reads at every site.
-        dropout: the share of each layer's features that is left out at each training step.
+        dropout: dropout rate of each layer's features.
         cell: 'LSTM' or 'GRU'.
         units: how many features each layer has.
         blocks: how many layers lie above each other.

@@ -1,4 +1,4 @@
-"""CausalTransformer: self-attention that sees only what lies before."""
+"""CausalTransformer: causal self-attention over the sites."""
 
 import keras
 import numpy as np
@@ -159,7 +159,7 @@ class CausalTransformer(SequenceModel):
         event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it adds to what the attention of every block reads.
-        dropout: the share of the features each block adds that is left out at each training step.
+        dropout: dropout rate of the features each block adds.
         width: how many features each site has, a multiple of `heads`.
         heads: how many heads the attention has.
         blocks: how many blocks.

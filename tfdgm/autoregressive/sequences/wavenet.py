@@ -78,7 +78,7 @@ class WaveNet(SequenceModel):
         event_shape: shape of one event: `(length,)`, `(length, channels)`, or that of an image.
         output: the family of each site, one of `tfdgm.outputs`.
         condition: what the events depend on; it acts on the gates of every layer.
-        dropout: the share of the features behind the gates that is left out at each training step.
+        dropout: dropout rate of the features behind the gates.
         filters: how many features each layer has.
         skip_filters: how many go from each layer to the end; None for as many as `filters`.
         dilations: of the layers of a stack.
