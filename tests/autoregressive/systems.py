@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import tensorflow as tf
 
 import tfdgm
 from tfdgm.conditions import Image, Label, Vector
@@ -102,3 +103,44 @@ def chains(model):
         return [(model.parameters, model.ordering)]
     return [(lambda x, condition, mask=mask: model.mask_parameters(x, condition, mask), model.orderings[mask])
             for mask in range(model.num_masks)]
+
+
+def step_by_step(model, x, condition=None, mask=None):
+    """The parameters at every site, found one position after the other: `[batch, sites, num_parameters]`.
+
+    Of a model with several masks, those under one of them.
+    """
+    ordering = model.ordering if mask is None else model.orderings[mask]
+    values = np.reshape(x, (len(x), -1)).astype('float32')
+    state, previous = model.initial_state(len(x), condition), tf.zeros(len(x))
+    if mask is not None:
+        state['masks'] = tf.fill([len(x)], mask)
+    found = [None] * model.num_sites
+    for position, site in enumerate(ordering):
+        if position % model.row_length == 0:
+            state = model.start_row(state, position // model.row_length, previous)
+        if position % model.pixel_length == 0:
+            state = model.start_pixel(state, position, previous)
+        found[site], state = model.step(state, position, previous)
+        previous = tf.constant(values[:, site])
+    return np.stack(found, axis=1)
+
+
+def dependencies(model, parameters=None, sites=None):
+    """Which sites the parameters of each site, or of some, depend on, by the gradient at a random event.
+
+    Booleans `[sites, all sites]`.
+    """
+    x = tf.random.stateless_uniform((1, *model.event_shape), [0, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = tf.reshape((parameters or model.parameters)(x), (model.num_sites, -1))
+        outputs = tf.reduce_sum(outputs if sites is None else tf.gather(outputs, sites), axis=1)
+    return np.reshape(tape.jacobian(outputs, x), (-1, model.num_sites)) != 0
+
+
+def randomised(model, rng):
+    """The model with standard normal weights."""
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return model

@@ -6,7 +6,15 @@ import scipy.special
 import tensorflow as tf
 
 import tfdgm
-from tests.autoregressive.systems import IMAGE_SYSTEMS, every_event, make, some_condition, some_events
+from tests.autoregressive.systems import (
+    IMAGE_SYSTEMS,
+    dependencies,
+    every_event,
+    make,
+    some_condition,
+    some_events,
+    step_by_step,
+)
 from tfdgm.autoregressive.images.causal import CausalConvolution, Everywhere, Row, Site
 from tfdgm.autoregressive.images.pixel_rnn import DiagonalLSTM, ReverseDiagonalLSTM, RowLSTM
 from tfdgm.conditions import Image, Label
@@ -15,21 +23,6 @@ from tfdgm.outputs import Bernoulli, Categorical, MixtureOfGaussians, MixtureOfL
 # Systems whose chain of channels takes any output; that of PixelCNN++ takes logistic mixtures.
 ANY_OUTPUT = [system for system in IMAGE_SYSTEMS if system != 'pixel_cnn_pp']
 every_image_system = pytest.mark.parametrize('system', IMAGE_SYSTEMS)
-
-
-def step_by_step(model, x, condition=None):
-    """The parameters at every site, one site after the other: `[batch, sites, num_parameters]`."""
-    values = x.reshape(len(x), -1)
-    state, previous, found = model.initial_state(len(x), condition), tf.zeros(len(x)), []
-    for position in range(model.num_sites):
-        if position % model.row_length == 0:
-            state = model.start_row(state, position // model.row_length, previous)
-        if position % model.pixel_length == 0:
-            state = model.start_pixel(state, position, previous)
-        parameters, state = model.step(state, position, previous)
-        found.append(parameters)
-        previous = tf.constant(values[:, position])
-    return np.stack(found, axis=1)
 
 
 # Colours --------------------------------------------------------------------------------------------------------------
@@ -74,12 +67,9 @@ def test_green_sees_red_and_blue_sees_both(system):
 # Fields of view -------------------------------------------------------------------------------------------------------
 
 def seen(model, row, column, channel=0):
-    """Which sites the parameters at one site depend on, by gradient."""
-    x = tf.random.stateless_uniform((1, *model.event_shape), [0, 1])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        parameters = tf.reduce_sum(model.parameters(x)[0, row, column, channel])
-    return tape.gradient(parameters, x).numpy()[0] != 0
+    """Which sites the parameters at one site depend on."""
+    site = np.ravel_multi_index((row, column, channel), model.event_shape)
+    return dependencies(model, sites=[site]).reshape(model.event_shape)
 
 
 def positive(model):

@@ -6,22 +6,7 @@ import scipy.special
 import tensorflow as tf
 
 import tfdgm
-from tests.autoregressive.systems import every_event
-
-
-def randomised(model, rng):
-    for variable in model.trainable_variables:
-        variable.assign(rng.normal(size=variable.shape))
-    return model
-
-
-def seen_sites(model, mask):
-    """Which sites each output depends on, by the gradient at a random event: `[sites, sites]`, outputs first."""
-    x = tf.random.stateless_uniform((1, *model.event_shape), [1, 2])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        outputs = tf.reshape(model.mask_parameters(x, None, mask), [-1])
-    return np.reshape(tape.jacobian(outputs, x), (model.num_sites, model.num_sites)) != 0
+from tests.autoregressive.systems import dependencies, every_event, randomised, step_by_step
 
 
 @pytest.mark.parametrize('direct_connections', [False, True])
@@ -32,7 +17,8 @@ def test_each_site_sees_exactly_the_earlier_ones(hidden_units, direct_connection
         order='random'), rng)
     for mask, sites in enumerate(model.orderings):
         position = np.argsort(sites)
-        np.testing.assert_array_equal(seen_sites(model, mask), position[:, None] > position[None, :])
+        seen = dependencies(model, lambda x, mask=mask: model.mask_parameters(x, None, mask))
+        np.testing.assert_array_equal(seen, position[:, None] > position[None, :])
 
 
 def test_several_masks_are_a_mixture(rng):
@@ -84,9 +70,4 @@ def test_dropout_acts_in_training_only(rng):
 def test_layers_narrower_and_wider_than_the_event(hidden_units, rng):
     model = randomised(tfdgm.MADE(12, hidden_units=hidden_units), rng)
     x = model.distribution().sample(5, seed=0).numpy()
-    wanted = np.reshape(model.parameters(x), (5, 12))
-    state, previous = model.initial_state(5), tf.zeros(5)
-    for position in range(12):
-        parameters, state = model.step(state, position, previous)
-        np.testing.assert_allclose(parameters[:, 0], wanted[:, position], atol=1e-4)
-        previous = x[:, position]
+    np.testing.assert_allclose(step_by_step(model, x), np.reshape(model.parameters(x), (5, 12, 1)), atol=1e-4)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfdgm
+from tests.autoregressive.systems import randomised, step_by_step
 from tfdgm.outputs import MixtureOfGaussians
 
 tfd = tfp.distributions
@@ -14,15 +16,13 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def randomised(model, rng):
-    for variable in model.trainable_variables:
-        variable.assign(rng.normal(size=variable.shape))
+def weights_of(model):
     return {variable.name: variable.numpy().astype('float64') for variable in model.trainable_variables}
 
 
 def test_nade_is_the_papers_loop(rng):
     model = tfdgm.NADE((5, 5, 1), hidden_units=6)
-    w = randomised(model, rng)
+    w = weights_of(randomised(model, rng))
     x = rng.integers(2, size=(4, 25)).astype('float64')
     log_prob = 0
     for site in range(25):
@@ -36,7 +36,7 @@ def test_nade_is_the_papers_loop(rng):
 
 def test_rnade_is_the_papers_loop(rng):
     model = tfdgm.NADE(7, hidden_units=6, output=MixtureOfGaussians(2), activation='relu')
-    w = randomised(model, rng)
+    w = weights_of(randomised(model, rng))
     x = rng.normal(size=(4, 7))
     log_prob = 0
     for site in range(7):
@@ -55,10 +55,6 @@ def test_blocks_need_not_divide_the_sites(sites, rng):
     randomised(model, rng)
     dist = model.distribution()
     x = dist.sample(3, seed=0)
-    one_by_one = 0
-    state, previous = model.initial_state(3), np.zeros(3, 'float32')
-    for position in range(sites):
-        parameters, state = model.step(state, position, previous)
-        one_by_one += tfd.Bernoulli(logits=parameters[:, 0]).log_prob(x[:, position])
-        previous = x[:, position]
+    parameters = step_by_step(model, x)
+    one_by_one = tf.reduce_sum(tfd.Bernoulli(logits=parameters[..., 0]).log_prob(x), axis=1)
     np.testing.assert_allclose(dist.log_prob(x), one_by_one, rtol=1e-4)

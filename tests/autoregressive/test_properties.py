@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+import tfdgm
 from tests.autoregressive.systems import (
     CONDITIONS,
     IMAGE_SYSTEMS,
@@ -20,6 +21,7 @@ from tests.autoregressive.systems import (
     make,
     some_condition,
     some_events,
+    step_by_step,
 )
 
 every_system = pytest.mark.parametrize('system', SYSTEMS)
@@ -81,20 +83,10 @@ def test_parameters_depend_on_earlier_sites_only(system, output, order):
 def test_step_gives_the_parameters_of_the_parallel_form(system, output, condition, order):
     model = make(system, (2, 3, 1), output=OUTPUTS[output], condition=CONDITIONS[condition], order=ORDERS[order])
     x, values = some_events(model, 8), some_condition(model.condition, (8,))
-    for mask, (parameters, sites) in enumerate(chains(model)):
+    for mask, (parameters, _) in enumerate(chains(model)):
         wanted = np.reshape(parameters(x, values), (8, 6, -1))
-        state = model.initial_state(8, values)
-        if isinstance(state, dict) and 'masks' in state:
-            state['masks'] = tf.fill([8], mask)
-        previous = tf.zeros(8)
-        for position, site in enumerate(sites):
-            if position % model.row_length == 0:
-                state = model.start_row(state, position // model.row_length, previous)
-            if position % model.pixel_length == 0:
-                state = model.start_pixel(state, position, previous)
-            given, state = model.step(state, position, previous)
-            np.testing.assert_allclose(given, wanted[:, site], atol=1e-4)
-            previous = x.reshape(8, 6)[:, site]
+        mask = mask if isinstance(model, tfdgm.MADE) else None
+        np.testing.assert_allclose(step_by_step(model, x, values, mask), wanted, atol=1e-4)
 
 
 @every_system

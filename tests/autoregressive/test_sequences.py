@@ -25,19 +25,10 @@ def make(system, event_shape, **kwargs):
     return systems.make(system, event_shape, **kwargs)
 
 
-def sites_seen(model):
-    """Which sites the parameters of each site depend on, by gradient: booleans `[sites, sites]`."""
-    x = tf.constant(np.random.default_rng(0).normal(size=(1, *model.event_shape)), tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        parameters = tf.reduce_sum(model.parameters(x)[0] ** 2, axis=-1)
-    return tape.jacobian(parameters, x)[:, 0].numpy() != 0
-
-
 @pytest.mark.parametrize('system', ['recurrent', 'gru', 'transformer'])
 def test_a_site_sees_all_before_it(system):
     model = make(system, 12, output=MixtureOfGaussians(1), **({'window': None} if system == 'transformer' else {}))
-    np.testing.assert_array_equal(sites_seen(model), np.tri(12, k=-1, dtype=bool))
+    np.testing.assert_array_equal(systems.dependencies(model), np.tri(12, k=-1, dtype=bool))
 
 
 @pytest.mark.parametrize('dilations, stacks', [((1, 2), 1), ((1, 2, 4), 2), ((1,), 3)])
@@ -45,7 +36,7 @@ def test_wavenet_sees_as_far_as_its_dilations_reach(dilations, stacks):
     model = tfdgm.WaveNet(25, output=MixtureOfGaussians(1), filters=16, dilations=dilations, stacks=stacks)
     assert model.receptive_field == 1 + stacks * sum(dilations)
     distance = np.arange(25)[:, None] - np.arange(25)
-    np.testing.assert_array_equal(sites_seen(model), (distance > 0) & (distance <= model.receptive_field))
+    np.testing.assert_array_equal(systems.dependencies(model), (distance > 0) & (distance <= model.receptive_field))
 
 
 @pytest.mark.parametrize('window, blocks', [(4, 1), (3, 2), (12, 1), (1, 3)])
@@ -54,7 +45,7 @@ def test_transformer_sees_as_far_as_its_windows_reach(window, blocks):
         25, output=MixtureOfGaussians(1), width=16, heads=2, window=window, blocks=blocks)
     assert model.receptive_field == 1 + blocks * (window - 1)
     distance = np.arange(25)[:, None] - np.arange(25)
-    np.testing.assert_array_equal(sites_seen(model), (distance > 0) & (distance <= model.receptive_field))
+    np.testing.assert_array_equal(systems.dependencies(model), (distance > 0) & (distance <= model.receptive_field))
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
@@ -183,11 +174,7 @@ def test_step_gives_the_parameters_of_the_parallel_form_of_images_in_any_order(s
     model = make(system, (3, 4, 2), order='random', output=Categorical(3), condition=condition)
     x, given = systems.some_events(model, 2), systems.some_condition(condition, (2,))
     wanted = np.reshape(model.parameters(x, given), (2, 24, -1))
-    state, previous = model.initial_state(2, given), tf.zeros(2)
-    for position, site in enumerate(model.ordering):
-        parameters, state = model.step(state, position, previous)
-        np.testing.assert_allclose(parameters, wanted[:, site], atol=1e-4)
-        previous = x.reshape(2, 24)[:, site]
+    np.testing.assert_allclose(systems.step_by_step(model, x, given), wanted, atol=1e-4)
 
 
 # Local conditions -----------------------------------------------------------------------------------------------------
