@@ -26,7 +26,7 @@ from rich.table import Table
 from sklearn.datasets import make_moons
 
 import tfdgm
-from tfdgm.planes import PLANES
+from tfdgm.data.planes import PLANES
 
 tfd = tfp.distributions
 

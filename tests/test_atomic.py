@@ -12,7 +12,8 @@ import pytest
 import tfdgm
 from tests.faults import Killed, fault
 from tests.recipes import no_samples, recipe
-from tfdgm import atomic, cards, checkpoint, files, pictures, pretrained, sound
+from tfdgm import atomic, cards, checkpoint, files, pictures, pretrained
+from tfdgm.data import sound
 
 IMAGES = np.random.default_rng(0).integers(0, 2, [16, 8, 8, 1]).astype('float32')
 ROWS = np.random.default_rng(0).normal(size=[100, 3])

@@ -22,8 +22,9 @@ import typer
 
 import tfdgm
 import zoo
-from tfdgm import cards, cli, data, pictures, pretrained, sound, training
+from tfdgm import cards, cli, data, pictures, pretrained, training
 from tfdgm.conditions import Label, Labels
+from tfdgm.data import sound
 from tfdgm.errors import NonFiniteError
 from tfdgm.evaluate import held_out
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
-from tfdgm import data, sound
+from tfdgm import data
+from tfdgm.data import sound
 
 
 def arrays(name='digits', split='test', **options):
@@ -220,14 +221,14 @@ def test_a_split_may_be_an_expression(dataset):
     ('usps', {'split': 'tset'}, "usps has the splits train, test; got 'tset'"),
     ('binarized_mnist', {'labels': True}, 'binarized_mnist has no labels: its features are image'),
     ('binarized_mnist', {'size': 14}, 'The images of binarized_mnist are binary: squares of pixels have no mean'),
-    ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, no levels, no size and no binarization'),
+    ('wine_red', {'labels': True}, 'wine_red is a table: it takes no labels, got True'),
     ('wine_red', {'split': 'all'}, "wine_red has the splits train, validation, test; got 'all'"),
     ('wine_red', {'columns': ['ph']}, "wine_red has no column 'ph'. Its columns are alcohol, chlorides"),
-    ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization, no size'),
-    ('spoken_digit', {'size': 4}, 'spoken_digit is sound: it takes no binarization, no size and no columns'),
+    ('spoken_digit', {'binarization': 'fixed'}, 'spoken_digit is sound: it takes no binarization'),
+    ('spoken_digit', {'size': 4}, 'spoken_digit is sound: it takes no size'),
     ('spoken_digit', {'split': 'train[:5]'}, 'spoken_digit has the splits train, validation, test'),
     ('spoken_digit', {'length': 0}, 'length of spoken_digit must be an integer of at least 1'),
-    ('mnist', {'length': 5}, 'mnist is no sound: it takes no length, got 5'),
+    ('mnist', {'length': 5}, 'mnist is a set of images: it takes no length, got 5'),
 ])
 def test_sets_without_what_is_asked_for(dataset, name, options, message):
     dataset(name)

@@ -10,7 +10,8 @@ import time
 import pytest
 import tensorflow_datasets as tfds
 
-from tfdgm import data, downloads
+from tfdgm import data
+from tfdgm.data import downloads
 
 
 @pytest.fixture(autouse=True)

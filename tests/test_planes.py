@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfdgm import data, planes
+from tfdgm import data
+from tfdgm.data import planes
 
 POINTS = 100_000
 

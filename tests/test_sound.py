@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfdgm
-from tfdgm import sound
+from tfdgm.data import sound
 
 
 @pytest.mark.parametrize('levels', [2, 16, 255, 256])

@@ -7,11 +7,8 @@ from tfdgm import (
     flows,
     outputs,
     pictures,
-    planes,
     pretrained,
     random,
-    sound,
-    tables,
     training,
 )
 from tfdgm.autoregressive import (
@@ -30,6 +27,7 @@ from tfdgm.autoregressive import (
     RecurrentModel,
     WaveNet,
 )
+from tfdgm.data import planes, sound, tables
 from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP

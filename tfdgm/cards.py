@@ -5,8 +5,9 @@ from types import NoneType
 
 import numpy as np
 
-from tfdgm import atomic, config_file, data, files, pictures, pretrained, sound
+from tfdgm import atomic, config_file, data, files, pictures, pretrained
 from tfdgm.conditions import Label, Labels
+from tfdgm.data import sound
 from tfdgm.flows import FlowModel
 
 SOUNDS = 10
@@ -17,37 +18,46 @@ STEPS = 9
 def write(folder, model, config: dict):
     """Writes a folder's card, and before it samples where one can look at them or hear them."""
     folder = pathlib.Path(folder)
-    samples = save_samples(folder, model, config['dataset'])
+    samples = save_samples(folder, model, config)
     atomic.write(folder / pretrained.CARD, text(folder.resolve(), model, config, samples))
 
 
-def save_samples(folder: pathlib.Path, model, dataset: dict) -> list:
+def save_samples(folder: pathlib.Path, model, config: dict) -> list:
     """Saves samples of images or of sound; returns the lines of the card that show them."""
-    if dataset['name'] in data.SAMPLE_RATES and isinstance(model.condition, (NoneType, Label, Labels)):
-        return save_sounds(folder, model, dataset)
+    if files.rate_of(config) and isinstance(model.condition, (NoneType, Label, Labels)):
+        return save_sounds(folder, model, config)
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
     if images and isinstance(model.condition, (NoneType, Label)):
         save_images(folder / pretrained.GRID, model)
         lines = ['', f'![samples]({pretrained.GRID})']
-        return [*lines, *save_interpolations(folder, model, dataset)] if isinstance(model, FlowModel) else lines
+        if isinstance(model, FlowModel):
+            lines += save_interpolations(folder, model, config['dataset'])
+        return lines
     return []
 
 
 def save_interpolations(folder: pathlib.Path, model, dataset: dict) -> list:
-    """Saves the ways between eight pairs of test images; of a conditional model, of pairs with one label."""
-    images = data.as_arrays(data.load(split='test', **dataset))
+    """Saves the ways between up to eight pairs of test images; of a conditional model, of pairs with one label."""
+    try:
+        split, images = 'test', data.as_arrays(data.load(split='test', **dataset))
+    except data.EmptySplitError:  # Of a folder of one's own; without a validation split nothing is trained.
+        split, images = 'validation', data.as_arrays(data.load(split='validation', **dataset))
     labels = None
     if model.condition is not None:
         images, labels = images
         # Two of each of the first classes.
-        places = np.stack([np.flatnonzero(labels == label)[:2] for label in np.unique(labels)[:PAIRS]])
+        pairs = [np.flatnonzero(labels == label)[:2] for label in np.unique(labels)]
+        places = np.array([pair for pair in pairs if len(pair) == 2][:PAIRS], int).reshape(-1, 2)
         first, second, labels = images[places[:, 0]], images[places[:, 1]], labels[places[:, 0]]
     else:
-        first, second = images[:PAIRS], images[PAIRS:2 * PAIRS]
+        pairs = min(PAIRS, len(images) // 2)
+        first, second = images[:pairs], images[pairs:2 * pairs]
+    if not len(first):
+        return []
     ways = np.asarray(model.interpolate(first, second, STEPS, labels))
     pictures.save_grid(folder / pretrained.INTERPOLATIONS, ways.reshape(-1, *model.event_shape), columns=STEPS)
     return ['', f'![interpolations]({pretrained.INTERPOLATIONS})', '',
-            'Each row goes from one test image to another, in equal steps between their latents.']
+            f'Each row goes from one {split} image to another, in equal steps between their latents.']
 
 
 def save_images(path, model):
@@ -60,7 +70,7 @@ def save_images(path, model):
         pictures.save_grid(path, samples.reshape(-1, *model.event_shape), columns=len(labels))
 
 
-def save_sounds(folder: pathlib.Path, model, dataset: dict) -> list:
+def save_sounds(folder: pathlib.Path, model, config: dict) -> list:
     """Saves ten sounds and their spectrograms; of a model conditioned on labels, they go through the classes."""
     classes = getattr(model.condition, 'num_classes', None)
     if classes is None:
@@ -70,8 +80,8 @@ def save_sounds(folder: pathlib.Path, model, dataset: dict) -> list:
                   for index in range(SOUNDS)]
         samples = model.distribution(labels).sample(seed=0).numpy()
         titles = [', '.join(map(str, label)) if isinstance(label, list) else str(label) for label in labels]
-    files.write(folder / pretrained.SOUND, samples, {'dataset': dataset})
-    rate, levels = files.sound_of(dataset, folder)
+    files.write(folder / pretrained.SOUND, samples, config)
+    rate, levels = files.sound_of(config, folder)
     pictures.save_spectrograms(folder / pretrained.GRID, sound.decode(samples, levels), rate, titles)
     above = f' The labels stand above: {model.condition.describe()}.' if titles else ''
     return ['', f'![spectrograms of samples]({pretrained.GRID})', '',
@@ -86,8 +96,12 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     about_data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
     about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
     about_data += f', {dataset["size"]}x{dataset["size"]} pixels' if dataset.get('size') else ''
-    if dataset['name'] in data.SAMPLE_RATES:
-        about_data += f', {data.SAMPLE_RATES[dataset["name"]]:,} samples a second after μ-law companding'
+    if config.get('record', {}).get('data'):
+        about_data += f': {config["record"]["data"]}'
+    if files.rate_of(config):
+        about_data += f', {files.rate_of(config):,} samples a second after μ-law companding'
+    if config.get('record', {}).get('classes'):
+        about_data += f', labelled {", ".join(config["record"]["classes"])}'
     if files.columns_of(config):
         about_data += f', columns {", ".join(map(str, files.columns_of(config)))}'
     doc = (type(model).__doc__ or '').strip().splitlines()[0]

@@ -80,7 +80,7 @@ def sample(
     from tfdgm import files, pretrained
 
     model = pretrained.load(folder)
-    files.check_kind(output, model, config['dataset'])
+    files.check_kind(output, model, config)
     files.check_memory(number, model, output)
     with terminal.status(f'Sampling {number} events'):
         dist = model.distribution(label_of(label, model.condition))
@@ -177,8 +177,10 @@ def train(
 @app.command()
 def evaluate(
     name: Name,
-    dataset: Annotated[str | None, typer.Option(help='Another dataset than the one it was trained on.')] = None,
-    split: Annotated[str, typer.Option(help='Which split to measure.')] = 'test',
+    dataset: Annotated[str | None, typer.Option(
+        help='Another dataset than the one it was trained on: a name, or the path of your own.')] = None,
+    split: Annotated[str, typer.Option(
+        help='Which split to measure; of your own data also several, as in train+test.')] = 'test',
     record: Annotated[bool, typer.Option('--record', help='Write the result into the configuration and card.')] = False,
 ):
     """Measure the likelihood of held-out data, or the loss of a model without one.
@@ -191,13 +193,14 @@ def evaluate(
     config = config_file.read_config(folder)
     start_tensorflow()
     from tfdgm import cards, data, pretrained, training
-    from tfdgm.evaluate import held_out
+    from tfdgm.evaluate import arguments_for, held_out
 
     training.checked_recipe(config)
     model = pretrained.load(folder)
-    arguments = {**config['dataset'], **({'name': dataset} if dataset else {})}
+    arguments = arguments_for(model, config, dataset) if dataset else config['dataset']
+    examples = data.load(split=split, **arguments)  # It may show a progress bar of its own.
     with terminal.status(f'Scoring {arguments["name"]}, {split}'):
-        result = held_out(model, data.load(split=split, **arguments))
+        result = held_out(model, examples)
     if record:
         config['results'] = {**config.get('results', {}), split: {
             name: round(value, 7) for name, value in result.items()}}

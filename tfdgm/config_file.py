@@ -16,18 +16,18 @@ PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 're
 NEEDED = 'model', 'dataset', 'training'
 LARGEST, DEEPEST = 2**24, 50
 
-OBJECT, TEXT, INTEGER, NUMBER, FLAG, CHOICE, COLUMNS, OPTIMIZER = (
+OBJECT, TEXT, INTEGER, NUMBER, FLAG, CHOICE, COLUMNS, NAMES, OPTIMIZER = (
     'a JSON object', 'a text', 'an integer', 'a finite number', 'true or false', 'true, false or "auto"',
-    'a list of names or of numbers from 0', 'a name or a JSON object')
+    'a list of names or of numbers from 0', 'a list of names', 'a name or a JSON object')
 # The types of the parts, and of what is in them; keys that are not listed are for others to judge.
 PART_TYPES = {**dict.fromkeys(PARTS, OBJECT), 'about': TEXT, 'weights_sha256': TEXT}
 TYPES = {
-    'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'labels': FLAG,
-                'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
+    'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'color_mode': TEXT,
+                'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
                  'mirror': FLAG, 'optimizer': OPTIMIZER},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
-               'diverged': INTEGER},
+               'data': TEXT, 'classes': NAMES, 'rate': INTEGER, 'diverged': INTEGER},
     'results': {'examples': INTEGER},
 }
 # What is never missing, nor null.
@@ -201,6 +201,8 @@ def is_a(value, kind: str) -> bool:
     """Whether a value from JSON is of a type; in Python, True is an integer too."""
     if kind == COLUMNS:
         return isinstance(value, list) and all(is_a(column, TEXT) or is_a(column, INTEGER) for column in value)
+    if kind == NAMES:
+        return isinstance(value, list) and all(is_a(name, TEXT) for name in value)
     if kind == NUMBER:
         return isinstance(value, float) or (is_a(value, INTEGER) and abs(value) <= sys.float_info.max)
     if kind == CHOICE:

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from tfdgm import data
+from tfdgm import data, files
+from tfdgm.data import images, paths
+from tfdgm.data.loading import KINDS
 from tfdgm.density import DensityModel
+from tfdgm.support import Integers
 
 
 def held_out(model, dataset, batch_size: int | None = None) -> dict:
@@ -44,3 +47,46 @@ def held_out(model, dataset, batch_size: int | None = None) -> dict:
         'bits_per_dim': nll / float(sites * np.log(2)),
         'examples': len(log_probs),
     }
+
+
+def arguments_for(model, config: dict, name: str) -> dict:
+    """The arguments with which `tfdgm.data.load` gives other data than a model was trained on, as the model takes them.
+
+    Images get the model's number of pixels, of channels and of levels, sounds its length, tables its columns by their
+    names, and labels the numbers that the classes had in its training. Arrays are taken as they are.
+
+    Args:
+        model: a `tfdgm.GenerativeModel`.
+        config: its configuration.
+        name: of the data, or their path.
+
+    Raises:
+        FileNotFoundError: if it is a path, and nothing is there.
+        ValueError: if there is nothing that can be read, or sound of another sample rate than the model's.
+    """
+    trained, record, path = config['dataset'], config.get('record', {}), paths.path_of(name)
+    if path is None:
+        return {**{key: value for key, value in trained.items() if key not in ('color_mode', 'classes')}, 'name': name}
+    kind = paths.kind_of(path)
+    _, taken = KINDS[kind]
+    arguments = {'name': name, **{key: value for key, value in trained.items() if key in (*taken, 'seed')}}
+    if kind == 'arrays':
+        return {key: value for key, value in arguments.items() if key in ('name', 'labels')}
+    if kind == 'table':
+        return {**arguments, 'columns': files.columns_of(config)}
+    if trained.get('labels'):
+        arguments['classes'] = record.get('classes') or trained.get('classes')
+    if kind == 'sounds':
+        rate, own = files.rate_of(config), data.details_of(name)['rate']
+        if rate is not None and own != rate:
+            raise ValueError(f'{name} has {own:,} samples a second, and the model was trained at {rate:,}; resample '
+                             'it.')
+        return {**arguments, 'length': model.event_shape[0]}
+    if len(model.event_shape) != 3:
+        raise ValueError(f'{name} holds images, and the events of this model have the shape {model.event_shape}.')
+    height, width, channels = model.event_shape
+    arguments['size'] = height if height == width else None
+    arguments['color_mode'] = next((mode for mode, count in images.COLOR_MODES.items() if count == channels), None)
+    if isinstance(model.support, Integers) and not (trained.get('levels') or trained.get('binarization')):
+        arguments['levels'] = min(model.support.levels, images.LEVELS)
+    return arguments

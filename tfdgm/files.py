@@ -7,7 +7,8 @@ import pathlib
 import numpy as np
 import psutil
 
-from tfdgm import atomic, data, pictures, sound, tables
+from tfdgm import atomic, data, pictures
+from tfdgm.data import sound, tables
 
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
 
@@ -32,7 +33,7 @@ def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
     if suffix in tables.SUFFIXES:
         return tables.read(path, columns_of(config))
     if suffix == '.wav':
-        rate, levels = sound_of(config['dataset'], path)
+        rate, levels = sound_of(config, path)
         return sound.fitted(sound.encode(sound.read(path, rate), levels), model, path)[None]
     if suffix != '.npy':
         raise ValueError(f'{path} should end in .npy, .wav, {" or ".join(tables.SUFFIXES)}.')
@@ -47,11 +48,11 @@ def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
     return events
 
 
-def check_kind(path: pathlib.Path, model, dataset: dict):
+def check_kind(path: pathlib.Path, model, config: dict):
     """Raises, before any work is done, unless events of a model can be written into a file of that kind."""
     suffix = path.suffix.lower()
     if suffix == '.wav':
-        sound_of(dataset, path)
+        sound_of(config, path)
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
     if (suffix == '.png' and not images) or (suffix == '.csv' and len(model.event_shape) != 1):
         raise ValueError(f'{path} is for {"images" if suffix == ".png" else "rows of a table"}, and the events of this '
@@ -92,7 +93,7 @@ def write(path: pathlib.Path, events: np.ndarray, config: dict):
     elif suffix == '.csv':
         write_rows(path, [columns_of(config) or range(events.shape[1]), *events.tolist()])
     elif suffix == '.wav':
-        rate, levels = sound_of(config['dataset'], path)
+        rate, levels = sound_of(config, path)
         pause = np.zeros(round(rate * PAUSE), 'float32')
         waveforms = [part for event in events for part in (pause, sound.decode(event[~np.isnan(event)], levels))]
         sound.write(path, np.concatenate(waveforms[1:]), rate)
@@ -112,12 +113,18 @@ def columns_of(config: dict) -> list | None:
     return config.get('record', {}).get('columns') or config['dataset'].get('columns')
 
 
-def sound_of(dataset: dict, path: pathlib.Path) -> tuple:
-    """The sample rate and the levels of sound that a model was trained on.
+def rate_of(config: dict) -> int | None:
+    """The sample rate of the sound that a model was trained on, in Hz; None of models of something else."""
+    return data.SAMPLE_RATES.get(config['dataset']['name']) or config.get('record', {}).get('rate')
+
+
+def sound_of(config: dict, path: pathlib.Path) -> tuple:
+    """The sample rate and the levels of the sound that a model was trained on.
 
     Raises:
         ValueError: if it was trained on something else.
     """
-    if dataset['name'] not in data.SAMPLE_RATES:
-        raise ValueError(f'{path} is for sound, and this model was trained on {dataset["name"]}.')
-    return data.SAMPLE_RATES[dataset['name']], dataset.get('levels') or data.SOUND_LEVELS
+    rate = rate_of(config)
+    if rate is None:
+        raise ValueError(f'{path} is for sound, and this model was trained on {config["dataset"]["name"]}.')
+    return rate, config['dataset'].get('levels') or data.SOUND_LEVELS

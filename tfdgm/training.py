@@ -21,7 +21,7 @@ CHECKPOINT = 'checkpoint'
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
             'mirror': False}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
-DATASET = 'name', 'binarization', 'levels', 'size', 'labels', 'columns', 'length', 'seed'
+DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
 def train(folder, verbose='auto', epochs: int | None = None):
@@ -133,9 +133,8 @@ def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, di
     }
     if diverged:
         record['diverged'] = len(history) + 1
-    columns = data.columns_of(config['dataset']['name'], config['dataset'].get('columns'))
-    if columns is not None:
-        record['columns'] = columns  # By which `tfdgm score` finds them in other files.
+    # By the names of columns and classes, and by the sample rate, other files are read.
+    record.update(data.details_of(**config['dataset']))
     config = {**config, 'record': record, 'weights_sha256': hashlib.sha256(weights).hexdigest()}
     pretrained.write_config(folder, config)
     atomic.write(folder / pretrained.WEIGHTS, weights)

@@ -14,7 +14,7 @@ import urllib.parse
 import requests
 import tensorflow_datasets as tfds
 
-from tfdgm.data import DatasetUnavailableError
+from tfdgm.data.errors import DatasetUnavailableError
 
 # How many seconds the hosts of a set have to answer; what they send may then take as long as it takes.
 PATIENCE = 6
@@ -40,8 +40,8 @@ def builder(name: str, others=()):
         close = difflib.get_close_matches(name, [*others, *tfds.list_builders()], n=3)
         hint = f' Did you mean {" or ".join(close)}?' if close else ''
         raise ValueError(
-            f'Unknown dataset {name!r}: neither TensorFlow Datasets nor the folder {data_dir()} has it.{hint} '
-            "'digits' is always there.") from error
+            f'Unknown dataset {name!r}: neither a file nor a folder here, and neither TensorFlow Datasets nor '
+            f"the folder {data_dir()} has it.{hint} 'digits' is always there.") from error
     except (AssertionError, ImportError) as error:  # What TFDS raises for versions and for hosts that it does not know.
         raise ValueError(f'{name} is not available: {error}') from error
     if not found.data_path.exists():

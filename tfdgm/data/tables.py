@@ -6,11 +6,12 @@ import re
 
 import numpy as np
 
+from tfdgm.data import splits
+
 SUFFIXES = '.csv', '.tsv'
 LEAST_ROWS, LONGEST_LINE = 10, 2**16
 MISSING = '', '?', 'na', 'n/a', 'nan', 'null', 'none'
 LARGEST = float(np.finfo('float32').max)
-SPLITS = 'train', 'validation', 'test'
 
 
 def read(path, columns=None) -> np.ndarray:
@@ -166,8 +167,7 @@ def is_number(field) -> bool:
 
 def split_of(values, split, name) -> np.ndarray:
     """One of three splits of rows that are shuffled once: about 80 % to train, 10 % for validation, 10 % to test."""
-    if split not in SPLITS:
-        raise ValueError(f'{name} has the splits {", ".join(SPLITS)}; got {split!r}.')
+    wanted = splits.parts(split, name)
     tenth = len(values) // 10
     parts = np.split(np.random.RandomState(0).permutation(len(values)), [len(values) - 2 * tenth, len(values) - tenth])
-    return values[parts[SPLITS.index(split)]]
+    return values[np.concatenate([parts[splits.SPLITS.index(part)] for part in wanted])]

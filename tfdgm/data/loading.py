@@ -1,0 +1,234 @@
+"""`load`: data by name or by path, as `tf.data` pipelines."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import checks
+from tfdgm.data import arrays, digits, folders, images, parquet, paths, pixels, planes, published, recordings, tables
+
+OF_IMAGES = 'binarization', 'levels', 'size', 'labels'
+# What each kind is called, and which arguments it takes.
+KINDS = {
+    'images': ('a folder of images', (*OF_IMAGES, 'color_mode', 'classes')),
+    'sounds': ('a folder of sounds', ('levels', 'labels', 'classes', 'length')),
+    'arrays': ('a file of arrays', OF_IMAGES),
+    'table': ('a table', ('columns',)),
+    'published sound': ('sound', ('levels', 'labels', 'length')),
+    'published images': ('a set of images', OF_IMAGES),
+}
+
+
+def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
+         size: int | None = None, color_mode: str | None = None, labels: bool = False, classes=None, columns=None,
+         length: int | None = None, seed: int = 0) -> tf.data.Dataset:
+    """Opens data as single events.
+
+    Args:
+        name: 'digits', 'mnist', 'binarized_mnist', 'fashion_mnist', 'usps' or any other image set that TensorFlow
+            Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows;
+            'spoken_digit'; 50,000 points of 'moons', 'eight_gaussians', 'pinwheel' or 'checkerboard', see
+            `tfdgm.planes`; or the path of data of one's own: see below.
+        split: 'train', 'validation' or 'test'; of a path or a table, also several, as in 'train+validation'; of images
+            by name, any expression that TensorFlow Datasets understands. A set without a validation split lends the end
+            of its training split (10,000 for the MNISTs, else a tenth). The rows of a table are shuffled once, and 10 %
+            of them each are for validation and for the test.
+        binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
+            for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
+        levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
+        size: how many pixels the sides of square images keep, a divisor of their own number: squares of pixels become
+            their mean, rounded. Of images in a folder, any number up to the shorter side: the largest square in the
+            middle of each is kept.
+        color_mode: of images in a folder, 'grayscale' or 'rgb', as Keras calls them; None for grey if all images are.
+        labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
+        classes: of a folder, the names of the subfolders in the order of their labels 0, 1, …; None for all, in
+            alphabetical order.
+        columns: of a table, which to keep, by name or by number from 0; None for all.
+        length: of sound, how many samples an event has; what is longer is cut off.
+        seed: of the random binarizations.
+
+    A path is one of
+        a folder of images (.bmp, .gif, .jpeg, .jpg, .png, .webp), `[height, width, 1 or 3]`, integers 0 … 255;
+        a folder of WAV files of one sample rate, `[length]`, by default as long as the longest;
+        a .npy file of events, `[n, *event_shape]`, or a .npz file with such an array `x`, and perhaps labels `y`;
+        a table: a .csv or .tsv file, as `tfdgm.tables.read` takes it, or a .parquet file.
+    The files of a folder and the examples of other files are split by a hash, of their names or their numbers: 80 %,
+    10 % and 10 % on average, and none ever moves to another split; a .csv file is shuffled once. A folder that has
+    subfolders called train, validation and test is taken at its word. Labels are the names of subfolders.
+
+    Sounds are events `[length]`, after μ-law companding to `levels`, 256 by default, and filled up with NaN where a
+    recording is shorter than `length`: for models of sequences with `variable_length=True`. Those of 'spoken_digit'
+    have 8,000 Hz and by default 8,000 samples; their labels are `[2]`, the digit and the speaker. As its authors
+    propose, recordings 0 to 4 of each digit and speaker are the test split; 5 to 9 are the validation split.
+
+    Returns:
+        A `tf.data.Dataset` of float32 events, or of pairs with int32 labels.
+
+    Raises:
+        ValueError: if the name, the split or an argument is unknown or none for such data; or files cannot be used, all
+            of which are named.
+        EmptySplitError: a ValueError, if no example is in the split.
+        FileNotFoundError: if there is no such file or folder.
+        DatasetUnavailableError: if a set is neither prepared nor downloadable.
+
+    >>> import tfdgm
+    >>> tfdgm.data.load('digits', 'test', binarization='threshold').element_spec.shape
+    TensorShape([8, 8, 1])
+    """
+    path, name = paths.path_of(name), checked_name(name)
+    if not isinstance(split, str):
+        raise ValueError(f"split must be a text such as 'train', 'validation' or 'test', got {split!r}.")
+    checks.integer(seed, 'seed of a dataset', 0)
+    labels = labels is not None and checks.flag(labels, f'labels of {name}')  # A recipe may say null.
+    if binarization not in (None, *pixels.BINARIZATIONS):
+        raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of '
+                         f'{", ".join(pixels.BINARIZATIONS)}.')
+    if levels is not None and binarization is not None:
+        raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
+    if classes is not None and not labels:
+        raise ValueError(f'classes of {name} are for labels=True.')
+    kind = kind_of(name) if path is None else paths.kind_of(path)
+    check_arguments(name, kind, {
+        'binarization': binarization, 'levels': levels, 'size': size, 'color_mode': color_mode,
+        'labels': labels or None, 'classes': classes, 'columns': columns, 'length': length})
+    if kind == 'table':
+        return tf.data.Dataset.from_tensor_slices(rows(path, name, split, columns))
+    if 'sound' in kind:
+        levels = published.SOUND_LEVELS if levels is None else levels
+        if path is None:
+            return published.spoken_digit(split, labels, levels, length)
+        folder = folders.read(path, name)
+        return recordings.load(folder, split, levels, length, classes_in(folder, labels, classes))
+    if kind == 'images':
+        folder, own_levels = folders.read(path, name), images.LEVELS
+        dataset = images.load(folder, split, size, color_mode, classes_in(folder, labels, classes))
+    elif kind == 'arrays':
+        dataset, own_levels = arrays.load(path, split, labels, name)
+        if own_levels is None and not levels is binarization is size is None:
+            raise ValueError(f'It is not known how many levels the numbers in {name} have: it takes no levels, no size '
+                             'and no binarization. uint8 that goes beyond 127 has 256 levels, zeros and ones have 2.')
+    else:
+        dataset, own_levels = (digits.load(split), digits.LEVELS) if name == 'digits' else published.images(
+            name, split, labels)
+        if not labels:
+            dataset = dataset.map(lambda image, label: image, tf.data.AUTOTUNE)
+    if size is not None and kind != 'images':
+        dataset = pixels.smaller(dataset, own_levels, size, name)
+    if levels is not None:
+        dataset = pixels.coarser(dataset, own_levels, levels, name)
+    if binarization is not None and own_levels > 2:
+        dataset = pixels.binarize(dataset, own_levels, binarization, seed)
+    return dataset
+
+
+def columns_of(name: str, columns=None) -> list | None:
+    """The names of a table's columns, in the order in which `load` gives them; None of a set that is no table.
+
+    Raises:
+        As `load`.
+
+    >>> import tfdgm
+    >>> tfdgm.data.columns_of('digits') is None
+    True
+    """
+    path, name = paths.path_of(name), checked_name(name)
+    kind = kind_of(name) if path is None else paths.kind_of(path)
+    return table(path, name, columns)[1] if kind == 'table' else None
+
+
+def details_of(name: str, **arguments) -> dict:
+    """What there is to know of data beside the events: what a training records, and a card says.
+
+    Args:
+        name: as `load` takes it.
+        **arguments: those of `load` but for the split.
+
+    Returns:
+        `columns`, the names of a table's columns; `data`, a description of files of one's own; `classes`, the names of
+        the labels of a folder; `rate`, the sample rate of a folder of sounds, in Hz; each where it applies.
+
+    Raises:
+        As `load`.
+
+    >>> import tfdgm
+    >>> tfdgm.data.details_of('moons')
+    {'columns': ['x', 'y']}
+    """
+    path, shown = paths.path_of(name), checked_name(name)
+    kind = kind_of(shown) if path is None else paths.kind_of(path)
+    if kind == 'table':
+        return {'columns': table(path, shown, arguments.get('columns'))[1]}
+    if kind == 'arrays':
+        return {'data': arrays.describe(path, shown)}
+    if kind not in ('images', 'sounds'):
+        return {}
+    folder = folders.read(path, shown)
+    classes = classes_in(folder, arguments.get('labels'), arguments.get('classes'))
+    details = {} if classes is None else {'classes': classes}
+    if kind == 'images':
+        return {'data': images.describe(folder, arguments.get('size'), arguments.get('color_mode')), **details}
+    return {'data': recordings.describe(folder), 'rate': recordings.read(folder)[1], **details}
+
+
+def as_arrays(dataset):
+    """Reads a whole dataset into memory: an array of events, or a pair of arrays (events, labels).
+
+    >>> import tfdgm
+    >>> tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test')).shape
+    (300, 8, 8, 1)
+    """
+    batches = list(dataset.batch(1000).as_numpy_iterator())
+    if isinstance(dataset.element_spec, tuple):
+        return tuple(np.concatenate(part) for part in zip(*batches))
+    return np.concatenate(batches)
+
+
+def checked_name(name) -> str:
+    """A name or a path as a text."""
+    return os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
+
+
+def kind_of(name: str) -> str:
+    """The kind of data that are known by name."""
+    if name in published.SAMPLE_RATES:
+        return 'published sound'
+    if name == 'digits':
+        return 'published images'
+    return 'table' if name in planes.PLANES or published.is_table(name) else 'published images'
+
+
+def check_arguments(name: str, kind: str, given: dict):
+    """Raises if arguments are given that data of that kind don't take."""
+    called, taken = KINDS[kind]
+    refused = [argument for argument, value in given.items() if value is not None and argument not in taken]
+    if refused:
+        raise ValueError(f'{name} is {called}: it takes no {" and no ".join(refused)}, got '
+                         f'{", ".join(repr(given[argument]) for argument in refused)}.')
+
+
+def classes_in(folder: folders.Folder, labels, classes) -> list | None:
+    """The names of a folder's classes; None where no labels are asked for."""
+    return folder.labels(classes)[1] if labels else None
+
+
+def rows(path: pathlib.Path | None, name: str, split: str, columns) -> np.ndarray:
+    """The rows of one split of a table."""
+    if path is not None and path.suffix.lower() in parquet.SUFFIXES:
+        return parquet.load(path, split, columns, name)
+    return tables.split_of(table(path, name, columns)[0], split, name)
+
+
+def table(path: pathlib.Path | None, name: str, columns) -> tuple:
+    """The rows of a table, `[rows, columns]`, and the columns' names."""
+    if path is None and name in planes.PLANES:
+        names = ['x', 'y']
+        return planes.PLANES[name](planes.POINTS)[:, tables.places(columns, names, name)], names
+    if path is None:
+        return published.table(name, columns)
+    if path.suffix.lower() in parquet.SUFFIXES:
+        return parquet.read(path, columns, name)[:2]
+    values, names = tables.read_with_names(path, columns)
+    tables.check_density(values, name)
+    return values, names

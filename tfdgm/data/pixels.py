@@ -1,0 +1,60 @@
+"""Images with fewer pixels, fewer levels or only two: what `load` does with images of any source."""
+
+import tensorflow as tf
+
+from tfdgm import checks, random
+
+BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
+
+
+def smaller(dataset, levels, size, name):
+    """Images whose sides have `size` pixels, each the rounded mean of a square of their own."""
+    image, *_ = dataset.element_spec if isinstance(dataset.element_spec, tuple) else (dataset.element_spec,)
+    checks.integer(size, f'size of {name}')
+    if image.shape.rank != 3:
+        raise ValueError(f'The events of {name} are no images, [height, width, channels], but {image.shape}; leave out '
+                         'size.')
+    height, width, channels = image.shape
+    if width is None or height != width or width % size:
+        raise ValueError(f'size of {name} should divide the sides of its images, and these are {height}x{width}; got '
+                         f'{size}.')
+    if levels == 2:
+        raise ValueError(f'The images of {name} are binary: squares of pixels have no mean that is; leave out size.')
+    square = width // size
+
+    def mean(image):
+        squares = tf.reshape(image, (size, square, size, square, channels))
+        return tf.round(tf.reduce_mean(squares, axis=(1, 3)))
+
+    return dataset.map(lambda image, *label: (mean(image), *label) if label else mean(image), tf.data.AUTOTUNE)
+
+
+def coarser(dataset, own_levels, levels, name):
+    """Images with fewer levels."""
+    if checks.integer(levels, f'levels of {name}', 2) > own_levels:
+        raise ValueError(f'levels of {name} can be at most its own {own_levels}, got {levels}.')
+
+    def coarse(image, *label):
+        image = tf.floor(image * levels / own_levels)
+        return (image, *label) if label else image
+
+    return dataset.map(coarse, tf.data.AUTOTUNE)
+
+
+def binarize(dataset, levels, binarization, seed):
+    """Turns grey values into {0, 1}, with a seed for each example and, if dynamic, each epoch."""
+    def binarize(image, uniform):
+        threshold = 0.5 if binarization == 'threshold' else uniform
+        return tf.cast(image / (levels - 1) > threshold, tf.float32)
+
+    if binarization == 'dynamic':
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    else:  # `Dataset.random` would depend on TensorFlow's global seed, too.
+        seeds = tf.data.Dataset.counter().map(lambda index: tf.stack([tf.constant(seed, tf.int64), index]))
+
+    def both(example, draw):
+        image, *label = example if isinstance(example, tuple) else (example,)
+        binary = binarize(image, random.uniforms(tf.shape(image), tf.cast(draw, tf.int32)))
+        return (binary, *label) if label else binary
+
+    return tf.data.Dataset.zip((dataset, seeds)).map(both, tf.data.AUTOTUNE)
