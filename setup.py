@@ -8,7 +8,8 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
 
-TEST = ['pandas>=3.0', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
+PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
+TEST = [*PARQUET, 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
 DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1', 'sphinx-mathjax-offline>=0.0.2']
 
 setup(
@@ -36,13 +37,16 @@ setup(
         'scikit-learn>=1.9',
         'matplotlib>=3.11',
         'h5py>=3.14',
+        'pillow>=12.0',
         'psutil>=7.2',
+        'tqdm>=4.67',
         'typer>=0.29',
         'rich>=15.0',
     ],
     extras_require={
         'test': TEST,
         'docs': DOCS,
+        'parquet': PARQUET,
         'gpu': ['tensorflow[and-cuda]>=2.21'],
     },
 )

@@ -62,12 +62,14 @@ NUMBER, NULL = {'an integer', 'a number'}, {'null'}
     (('dataset', 'name'), TEXT), (('dataset', 'columns'), LIST | NULL), (('dataset', 'binarization'), TEXT | NULL),
     (('dataset', 'labels'), FLAG | NULL),
     *((('dataset', key), INTEGER | NULL) for key in ('levels', 'seed', 'size', 'length')),
+    (('dataset', 'color_mode'), TEXT | NULL), (('dataset', 'classes'), LIST | NULL),
     *((('training', key), INTEGER | NULL) for key in ('epochs', 'batch_size', 'patience', 'seed')),
     *((('training', key), FLAG | NULL) for key in ('mirror', 'jit_compile')),
     (('training', 'optimizer'), TEXT | OBJECT | NULL),
     *((('record', key), INTEGER) for key in ('epochs', 'best_epoch')),
     *((('record', key), NUMBER) for key in ('train_nll', 'validation_nll', 'minutes')),
     (('record', 'hardware'), TEXT), (('record', 'columns'), LIST | NULL),
+    (('record', 'data'), TEXT | NULL), (('record', 'classes'), LIST | NULL), (('record', 'rate'), INTEGER | NULL),
     (('results', 'test'), set()), (('results', 'test', 'examples'), INTEGER),
     *((('results', 'test', key), NUMBER) for key in ('nll', 'standard_error', 'bits_per_dim')),
 ], ids=lambda value: '.'.join(sorted(value) if isinstance(value, set) else value))
@@ -81,6 +83,8 @@ def test_each_value_has_its_type(file, place, accepted):
             assert place[-1] in refusal(file, config)
     if place[-1] == 'columns':
         assert 'columns in' in refusal(file, changed(place, ['a', 1.5]))
+    if place[-1] == 'classes':
+        assert 'classes in' in refusal(file, changed(place, ['a', 1]))
 
 
 @pytest.mark.parametrize('part', ['record', 'results', 'dataset'])

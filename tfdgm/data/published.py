@@ -35,7 +35,9 @@ def is_known(name: str) -> bool:
     from tfdgm.data import downloads
 
     first = name.split('/')[0].split(':')[0]
-    return first in tfds.list_builders(with_community_datasets=False) or pathlib.Path(downloads.data_dir(), first).is_dir()
+    # Its list of sets of others would come out of the network.
+    own = tfds.list_builders(with_community_datasets=False)
+    return first in own or pathlib.Path(downloads.data_dir(), first).is_dir()
 
 
 def is_table(name: str) -> bool:
