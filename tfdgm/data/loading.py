@@ -50,10 +50,12 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         seed: of the random binarizations.
 
     A path is one of
-        a folder of images (.bmp, .gif, .jpeg, .jpg, .png, .webp), `[height, width, 1 or 3]`, integers 0 … 255;
-        a folder of WAV files of one sample rate, `[length]`, by default as long as the longest;
-        a .npy file of events, `[n, *event_shape]`, or a .npz file with such an array `x`, and perhaps labels `y`;
-        a table: a .csv or .tsv file, as `tfdgm.tables.read` takes it, or a .parquet file.
+
+    - a folder of images (.bmp, .gif, .jpeg, .jpg, .png, .webp), `[height, width, 1 or 3]`, integers 0 … 255;
+    - a folder of WAV files of one sample rate, `[length]`, by default as long as the longest;
+    - a .npy file of events, `[n, *event_shape]`, or a .npz file with such an array `x`, and perhaps labels `y`;
+    - a table: a .csv or .tsv file, as `tfdgm.tables.read` takes it, or a .parquet file.
+
     The files of a folder and the examples of other files are split by a hash, of their names or their numbers: 80 %,
     10 % and 10 % on average, and none ever moves to another split; a .csv file is shuffled once. A folder that has
     subfolders called train, validation and test is taken at its word. Labels are the names of subfolders.
