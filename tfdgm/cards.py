@@ -95,9 +95,10 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     dataset, record = config['dataset'], config.get('record')
     about_data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
     about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
-    about_data += f', {dataset["size"]}x{dataset["size"]} pixels' if dataset.get('size') else ''
     if config.get('record', {}).get('data'):
         about_data += f': {config["record"]["data"]}'
+    elif dataset.get('size'):
+        about_data += f', {dataset["size"]}x{dataset["size"]} pixels'
     if files.rate_of(config):
         about_data += f', {files.rate_of(config):,} samples a second after μ-law companding'
     if config.get('record', {}).get('classes'):

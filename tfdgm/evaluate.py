@@ -67,7 +67,7 @@ def arguments_for(model, config: dict, name: str) -> dict:
     trained, record, path = config['dataset'], config.get('record', {}), paths.path_of(name)
     if path is None:
         return {**{key: value for key, value in trained.items() if key not in ('color_mode', 'classes')}, 'name': name}
-    kind = paths.kind_of(path)
+    kind, _ = paths.look(path, name)
     _, taken = KINDS[kind]
     arguments = {'name': name, **{key: value for key, value in trained.items() if key in (*taken, 'seed')}}
     if kind == 'arrays':

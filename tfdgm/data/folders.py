@@ -12,9 +12,10 @@ from tqdm import tqdm
 from tfdgm.data import splits
 
 SUFFIXES = {'images': ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.webp'), 'sounds': ('.wav',)}
-# Images and sounds that cannot be read here: to pass them over would lose data without a word.
-UNREADABLE = ('.aac', '.aif', '.aiff', '.arw', '.avif', '.cr2', '.dng', '.flac', '.heic', '.heif', '.jp2', '.jxl',
-              '.m4a', '.mp3', '.nef', '.ogg', '.opus', '.tif', '.tiff', '.wma')
+# Images and sounds that cannot be read here: to pass them over among others would lose data without a word.
+UNREADABLE = {
+    'images': ('.arw', '.avif', '.cr2', '.dng', '.heic', '.heif', '.jp2', '.jxl', '.nef', '.tif', '.tiff'),
+    'sounds': ('.aac', '.aif', '.aiff', '.flac', '.m4a', '.mp3', '.ogg', '.opus', '.wma')}
 # What systems leave in folders beside hidden files, in small letters.
 LEFT_BEHIND = '__macosx', 'thumbs.db', 'desktop.ini', '@eadir'
 NAMED = 5  # How many files an error names.
@@ -84,29 +85,27 @@ def checked_classes(classes) -> list:
     return [unicodedata.normalize('NFC', label) for label in classes]
 
 
-def read(path: pathlib.Path, name: str | None = None) -> Folder:
+def read(path: pathlib.Path, name: str) -> Folder:
     """Lists a folder: its files and those of its subfolders. Hidden files are passed over, and so are other kinds.
 
     Args:
         path: of the folder.
-        name: what errors call it; by default the path.
+        name: what errors call it.
 
     Raises:
         ValueError: if it holds neither images nor WAV files, both, or some that cannot be read.
     """
-    name = str(path) if name is None else name
-    found, problems = walk(path), {}
-    for relative, file in found.items():
-        if file.suffix.lower() in UNREADABLE:
-            problems[relative] = f'is of a kind, {file.suffix}, that cannot be read'
+    found = walk(path)
     kinds = {kind: [relative for relative, file in found.items() if file.suffix.lower() in suffixes]
              for kind, suffixes in SUFFIXES.items()}
     if all(kinds.values()):
         examples = [kinds[kind][0] for kind in ('images', 'sounds')]
         raise ValueError(f'{name} holds images and sounds, such as {" and ".join(examples)}: a data set has one kind. '
                          'Move one of them elsewhere.')
-    report(problems, name, 'Convert them, images to PNG and sound to WAV.')
     kind = next((kind for kind, names in kinds.items() if names), None)
+    suffixes = sum(UNREADABLE.values(), ()) if kind is None else UNREADABLE[kind]
+    report({relative: f'is of a kind, {file.suffix}, that cannot be read' for relative, file in found.items()
+            if file.suffix.lower() in suffixes}, name, 'Convert them, images to PNG and sound to WAV.')
     if kind is None:
         raise ValueError(f'{name} holds no images ({", ".join(SUFFIXES["images"])}) and no sounds (.wav), nor do its '
                          f'subfolders{f"; there are {listed(list(found))}" if found else ""}.')

@@ -91,24 +91,23 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
     if classes is not None and not labels:
         raise ValueError(f'classes of {name} are for labels=True.')
-    kind = kind_of(name) if path is None else paths.kind_of(path)
+    kind, folder = (kind_of(name), None) if path is None else paths.look(path, name)
     check_arguments(name, kind, {
         'binarization': binarization, 'levels': levels, 'size': size, 'color_mode': color_mode,
         'labels': labels or None, 'classes': classes, 'columns': columns, 'length': length})
     if kind == 'table':
         return tf.data.Dataset.from_tensor_slices(rows(path, name, split, columns))
-    if 'sound' in kind:
+    if kind == 'published sound':
+        return published.spoken_digit(split, labels, published.SOUND_LEVELS if levels is None else levels, length)
+    if kind == 'sounds':
         levels = published.SOUND_LEVELS if levels is None else levels
-        if path is None:
-            return published.spoken_digit(split, labels, levels, length)
-        folder = folders.read(path, name)
         return recordings.load(folder, split, levels, length, classes_in(folder, labels, classes))
     if kind == 'images':
-        folder, own_levels = folders.read(path, name), images.LEVELS
+        own_levels = images.LEVELS
         dataset = images.load(folder, split, size, color_mode, classes_in(folder, labels, classes))
     elif kind == 'arrays':
         dataset, own_levels = arrays.load(path, split, labels, name)
-        if own_levels is None and not levels is binarization is size is None:
+        if own_levels is None and any(value is not None for value in (levels, binarization, size)):
             raise ValueError(f'It is not known how many levels the numbers in {name} have: it takes no levels, no size '
                              'and no binarization. uint8 that goes beyond 127 has 256 levels, zeros and ones have 2.')
     else:
@@ -136,7 +135,7 @@ def columns_of(name: str, columns=None) -> list | None:
     True
     """
     path, name = paths.path_of(name), checked_name(name)
-    kind = kind_of(name) if path is None else paths.kind_of(path)
+    kind = kind_of(name) if path is None else paths.look(path, name)[0]
     return table(path, name, columns)[1] if kind == 'table' else None
 
 
@@ -159,14 +158,13 @@ def details_of(name: str, **arguments) -> dict:
     {'columns': ['x', 'y']}
     """
     path, shown = paths.path_of(name), checked_name(name)
-    kind = kind_of(shown) if path is None else paths.kind_of(path)
+    kind, folder = (kind_of(shown), None) if path is None else paths.look(path, shown)
     if kind == 'table':
         return {'columns': table(path, shown, arguments.get('columns'))[1]}
     if kind == 'arrays':
         return {'data': arrays.describe(path, shown)}
     if kind not in ('images', 'sounds'):
         return {}
-    folder = folders.read(path, shown)
     classes = classes_in(folder, arguments.get('labels'), arguments.get('classes'))
     details = {} if classes is None else {'classes': classes}
     if kind == 'images':

@@ -27,8 +27,12 @@ def path_of(name) -> pathlib.Path | None:
     return None if published.is_known(name) else path
 
 
-def kind_of(path: pathlib.Path) -> str:
-    """The kind of data at a path: 'table', 'arrays', 'images' or 'sounds'.
+def look(path: pathlib.Path, name: str) -> tuple[str, folders.Folder | None]:
+    """The kind of data at a path, 'table', 'arrays', 'images' or 'sounds', and the folder, if it is one.
+
+    Args:
+        path: where to look.
+        name: what errors call it.
 
     Raises:
         FileNotFoundError: if there is nothing.
@@ -36,12 +40,13 @@ def kind_of(path: pathlib.Path) -> str:
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        return folders.read(path).kind
+        folder = folders.read(path, name)
+        return folder.kind, folder
     if suffix in TABLES:
-        return 'table'
+        return 'table', None
     if suffix in arrays.SUFFIXES:
-        return 'arrays'
+        return 'arrays', None
     if path.exists():
-        raise ValueError(f'{path} should be a folder of images or of WAV files, or end in '
+        raise ValueError(f'{name} should be a folder of images or of WAV files, or end in '
                          f'{", ".join((*arrays.SUFFIXES, *TABLES))}.')
-    raise FileNotFoundError(f'There is no file and no folder {path}.')
+    raise FileNotFoundError(f'There is no file and no folder {name}.')
