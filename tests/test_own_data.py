@@ -426,7 +426,7 @@ def test_all_sounds_that_cannot_be_used_are_named_at_once():
     ({'levels': 1}, 'levels of sound must be an integer of at least 2'),
     ({'size': 5}, 'sounds is a folder of sounds: it takes no size, got 5'),
     ({'binarization': 'fixed'}, "sounds is a folder of sounds: it takes no binarization, got 'fixed'"),
-    ({'labels': True}, 'sounds has no labels for 5.wav, 1.wav'),
+    ({'labels': True}, 'sounds has no labels for 0.wav, 1.wav'),
 ])
 def test_arguments_that_sounds_do_not_take(options, message):
     sounds(20)
@@ -468,6 +468,14 @@ def test_equal_events_are_in_one_split():
     np.save('x.npy', np.repeat(np.arange(60.)[:, None], 3, 0))
     found = members('x.npy')
     assert sum(map(len, found.values())) == 60
+
+
+def test_both_zeros_are_one_number():
+    values = np.zeros([60, 20])
+    values[:, :10] = np.random.default_rng(0).choice([0., -0.], [60, 10])
+    np.save('x.npy', values)
+    with pytest.raises(data.EmptySplitError):  # All are equal, so that they are in one split.
+        members('x.npy')
 
 
 def test_labels_may_be_vectors():

@@ -52,7 +52,7 @@ class Folder:
         Raises:
             ValueError: if files are in no subfolder, or in one that is no class.
         """
-        outside = [file.name for file in self.files if file.label is None]
+        outside = sorted(file.name for file in self.files if file.label is None)
         if outside:
             raise ValueError(f'{self.name} has no labels for {listed(outside)}: a label is the name of the subfolder '
                              'that a file is in. Move them into subfolders, or load without labels.')
