@@ -1,6 +1,7 @@
 """DensityModel: generative models whose log-probability one can compute, exactly or as a bound."""
 
 import abc
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 
 from tfdgm import checks, extremes, inputs
 from tfdgm.batches import batch_size, never_empty
+from tfdgm.conditions import Condition
 from tfdgm.distribution import DensityDistribution
 from tfdgm.model import GenerativeModel
 
@@ -34,7 +36,7 @@ class DensityModel(GenerativeModel):
 
     distribution_class = DensityDistribution
 
-    def __init__(self, event_shape, *, condition=None, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, condition: Condition | None = None, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
         self.nll_tracker = keras.metrics.Mean(name='nll')
         self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')

@@ -3,6 +3,7 @@
 import abc
 import functools
 import inspect
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ class GenerativeModel(Checkpointed, Trainer):
         model.__dict__['_arguments'] = dict(list(given.arguments.items())[1:])
         return model
 
-    def __init__(self, event_shape, *, condition: Condition | None = None, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, condition: Condition | None = None, **kwargs):
         # Keras would cast integer events to the compute dtype, which holds them only up to 256.
         super().__init__(autocast=False, **kwargs)
         if self.variable_dtype != 'float32':

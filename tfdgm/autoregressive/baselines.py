@@ -1,17 +1,22 @@
 """The simplest chains: independent sites, a Markov chain, and one logistic regression for each site."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import ConditionBias
+from tfdgm.outputs import Output
 
 
 class BiasedChain(AutoregressiveModel):
     """Shared by the systems here: each site's parameters start from a bias, to which a condition adds its part."""
 
-    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         shape = self.num_sites, self.output.num_parameters
         self.bias = self.add_weight(shape=shape, initializer='zeros', name='bias')
@@ -63,7 +68,8 @@ class MarkovChain(BiasedChain):
     Args: as in `AutoregressiveModel`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.transition = self.add_weight(
             shape=(self.num_sites - 1, self.output.num_indicators, self.output.num_parameters),
@@ -102,7 +108,8 @@ class FVSBN(BiasedChain):
     Args: as in `AutoregressiveModel`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         # kernel[j, i]: what the value at position j adds to the parameters at position i; only j < i counts.
         self.kernel = self.add_weight(

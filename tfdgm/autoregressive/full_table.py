@@ -1,13 +1,16 @@
 """FullTable: the probability of every event in a table."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, inputs
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import ConditionBias
-from tfdgm.outputs import Bernoulli, Categorical
+from tfdgm.outputs import Bernoulli, Categorical, Output
 
 LARGEST_TABLE = 2**20
 
@@ -45,7 +48,8 @@ class FullTable(AutoregressiveModel):
         ValueError: if there are more than 2^20 events, or the output is not `Bernoulli` or `Categorical`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         if not isinstance(self.output, Bernoulli | Categorical):
             raise ValueError('FullTable has a logit for every value of a site: it takes output='

@@ -10,7 +10,9 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Condition
 from tfdgm.masked import MaskedNetwork
+from tfdgm.outputs import Output
 
 
 @register_keras_serializable('tfdgm')
@@ -47,8 +49,10 @@ class MADE(AutoregressiveModel):
         ValueError: if there is no mask or no hidden layer, or the order does not fit.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, hidden_units=(500,), activation='relu',
-                 num_masks=1, direct_connections=False, dropout=0., order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, hidden_units: Sequence[int] = (500,), activation: str = 'relu',
+                 num_masks: int = 1, direct_connections: bool = False, dropout: float = 0.,
+                 order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         if not isinstance(hidden_units, Sequence | np.ndarray) or not len(hidden_units):
             raise ValueError(
                 f'MADE needs at least one hidden layer, such as hidden_units=(500,); got {hidden_units!r}.')

@@ -1,6 +1,7 @@
 """AutoregressiveModel: exact density by the chain rule, p(x) = Π p(x_i | earlier sites)."""
 
 import abc
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +9,7 @@ from keras import ops
 
 from tfdgm import checks, extremes, random
 from tfdgm.autoregressive.distribution import AutoregressiveDistribution
+from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.layers import Standardization
 from tfdgm.outputs import Bernoulli, Output
@@ -43,7 +45,8 @@ class AutoregressiveModel(DensityModel):
 
     distribution_class = AutoregressiveDistribution
 
-    def __init__(self, event_shape, *, output=None, condition=None, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
         self._output = checks.instance(
             Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')

@@ -1,5 +1,7 @@
 """NADE: the neural autoregressive distribution estimator, and RNADE, its form for real values."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,8 +10,10 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.model import AutoregressiveModel
+from tfdgm.conditions import Condition
 from tfdgm.gradients import recomputed
 from tfdgm.layers import ConditionBias
+from tfdgm.outputs import Output
 
 
 @register_keras_serializable('tfdgm')
@@ -43,8 +47,9 @@ class NADE(AutoregressiveModel):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, hidden_units=500, activation='sigmoid',
-                 order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, hidden_units: int = 500, activation: str = 'sigmoid',
+                 order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.hidden_units = checks.integer(hidden_units, 'hidden_units of NADE')
         self.activation = activation

@@ -138,7 +138,7 @@ def walk(root: pathlib.Path) -> dict:
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file or a folder is there for people."""
+    """Whether a file or a folder is visible: neither hidden nor left behind by a system."""
     return not name.startswith('.') and name.lower() not in LEFT_BEHIND
 
 

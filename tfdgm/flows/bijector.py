@@ -1,5 +1,7 @@
 """as_bijector: an invertible layer as TensorFlow Probability takes it."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -29,7 +31,7 @@ def as_bijector(layer, event_shape: tuple, num_latents: int, features=None, vari
 class LayerBijector(tfb.Bijector):
     """What `as_bijector` gives."""
 
-    def __init__(self, layer, event_shape, num_latents, features, variables, name):
+    def __init__(self, layer, event_shape: int | Sequence[int], num_latents, features, variables, name):
         self._layer, self._features = layer, features
         self._shape, self._num_latents = tuple(event_shape), num_latents
         self._model_variables = tuple(variables)  # Where TFP finds them.

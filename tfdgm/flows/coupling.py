@@ -1,9 +1,13 @@
 """CouplingFlow: base class of flows with coupling layers over vectors; AffineCouplingFlow."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.conditions import Condition
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import Affine
 from tfdgm.flows.invertible import Chain, Permutation, Reshape
 from tfdgm.flows.layers import ActNorm, Coupling
@@ -25,7 +29,8 @@ class CouplingFlow(FlowModel):
         **kwargs: those of `FlowModel`.
     """
 
-    def __init__(self, event_shape, *, function, couplings, hidden_units, activation, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, function, couplings: int, hidden_units, activation: str,
+                 **kwargs):
         super().__init__(event_shape, **kwargs)
         name = type(self).__name__
         self.couplings = checks.integer(couplings, f'couplings of {name}')
@@ -81,8 +86,9 @@ class AffineCouplingFlow(CouplingFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=8, hidden_units=(64, 64),
-                 activation='relu', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, couplings: int = 8, hidden_units: Sequence[int] = (64, 64),
+                 activation: str = 'relu', seed: int | None = 0, **kwargs):
         function = Affine()
         super().__init__(event_shape, function=function, dequantization=dequantization, condition=condition,
                          couplings=couplings, hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)

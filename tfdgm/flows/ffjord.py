@@ -1,9 +1,13 @@
 """FFJORD: a flow that is the solution of a differential equation."""
 
+from collections.abc import Sequence
+
 import keras
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
+from tfdgm.conditions import Condition
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.invertible import Chain, Reshape
 from tfdgm.flows.model import FlowModel
 from tfdgm.flows.networks import TimeNetwork
@@ -57,9 +61,11 @@ class FFJORD(FlowModel):
         ValueError: if `trace` or `solver` is not one of these.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, hidden_units=(64, 64, 64),
-                 activation='tanh', trace='exact', regularization=0., solver='runge_kutta', steps=8, tolerance=1e-5,
-                 max_steps=1000, seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, hidden_units: Sequence[int] = (64, 64, 64),
+                 activation: str = 'tanh', trace: str = 'exact', regularization: float = 0.,
+                 solver: str = 'runge_kutta', steps: int = 8, tolerance: float = 1e-5, max_steps: int = 1000,
+                 seed: int | None = 0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
         self.hidden_units = checks.integers(hidden_units, 'hidden_units of FFJORD')
         self.activation = activation

@@ -1,8 +1,12 @@
 """Glow: flows of images with invertible 1x1 convolutions."""
 
+from collections.abc import Sequence
+
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
+from tfdgm.conditions import Condition
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import Affine
 from tfdgm.flows.invertible import Chain
 from tfdgm.flows.layers import ActNorm, Coupling, InvertibleConvolution
@@ -59,8 +63,9 @@ class Glow(ImageFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, scales=2, steps=8, filters=64, blocks=1,
-                 seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, scales: int = 2, steps: int = 8, filters: int = 64,
+                 blocks: int = 1, seed: int | None = 0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, scales=scales, seed=seed,
                          **kwargs)
         self.steps = checks.integer(steps, 'steps of Glow')

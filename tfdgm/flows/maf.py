@@ -1,6 +1,7 @@
 """MAF and IAF: flows on masked networks, each the inverse of the other."""
 
 import abc
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +9,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.conditions import Condition
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import bounded
 from tfdgm.flows.invertible import Chain, Inverse, InvertibleLayer, Reshape
 from tfdgm.flows.layers import ActNorm
@@ -58,8 +61,9 @@ class MaskedAffine(InvertibleLayer):
 class MaskedFlow(FlowModel):
     """Base class of flows on masked networks: blocks of an ActNorm and a `MaskedAffine`, in alternating order."""
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, blocks=5, hidden_units=(128, 128),
-                 activation='relu', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, blocks: int = 5, hidden_units: Sequence[int] = (128, 128),
+                 activation: str = 'relu', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, seed=seed, **kwargs)
         name = type(self).__name__
         self.blocks = checks.integer(blocks, f'blocks of {name}')

@@ -1,5 +1,7 @@
 """FlowModel: exact density by change of variables, p(x) = p(z) |det dz/dx| for z = f(x)."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow_probability as tfp
 from keras import ops
 
 from tfdgm import checks, extremes, random
+from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.distribution import condition_tensor
 from tfdgm.flows.bijector import as_bijector
@@ -53,7 +56,8 @@ class FlowModel(LatentSpace, DensityModel):
 
     in_graphs = 'bijector(condition).inverse', 'bijector(condition).forward'
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, seed: int | None = 0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
         if self.num_sites < 2:
             raise ValueError(f'A flow transforms some numbers of an event given others, so it needs at least two; got '

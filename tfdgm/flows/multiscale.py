@@ -1,6 +1,7 @@
 """ImageFlow: base class of multi-scale flows of images."""
 
 import abc
+from collections.abc import Sequence
 
 from tfdgm import checks
 from tfdgm.flows.invertible import Chain, Reshape, Squeeze
@@ -29,7 +30,7 @@ class ImageFlow(FlowModel):
     # Whether a squeeze gives the colours of a chessboard one after the other: see `Squeeze`.
     checkerboard = False
 
-    def __init__(self, event_shape, *, scales, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, scales: int, **kwargs):
         super().__init__(event_shape, **kwargs)
         self.scales = checks.integer(scales, f'scales of {type(self).__name__}')
         if len(self.event_shape) != 3:

@@ -1,9 +1,13 @@
 """NICE: additive couplings."""
 
+from collections.abc import Sequence
+
 import tensorflow_probability as tfp
 from keras.saving import register_keras_serializable
 
+from tfdgm.conditions import Condition
 from tfdgm.flows.coupling import CouplingFlow
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import Shift
 from tfdgm.flows.layers import Scaling
 
@@ -37,8 +41,9 @@ class NICE(CouplingFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=4, hidden_units=(500, 500, 500),
-                 activation='relu', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, couplings: int = 4, hidden_units: Sequence[int] = (500, 500, 500),
+                 activation: str = 'relu', seed: int | None = 0, **kwargs):
         shift = Shift()
         super().__init__(event_shape, function=shift, dequantization=dequantization, condition=condition,
                          couplings=couplings, hidden_units=hidden_units, activation=activation, seed=seed, **kwargs)

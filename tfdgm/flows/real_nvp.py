@@ -1,9 +1,13 @@
 """RealNVP: affine coupling layers over images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.conditions import Condition
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import Affine
 from tfdgm.flows.invertible import Permutation, Squeeze
 from tfdgm.flows.layers import ActNorm, Coupling
@@ -45,8 +49,9 @@ class RealNVP(ImageFlow):
 
     checkerboard = True
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, scales=2, couplings=3, filters=64,
-                 blocks=2, seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, scales: int = 2, couplings: int = 3, filters: int = 64,
+                 blocks: int = 2, seed: int | None = 0, **kwargs):
         super().__init__(event_shape, dequantization=dequantization, condition=condition, scales=scales, seed=seed,
                          **kwargs)
         self.couplings = checks.integer(couplings, 'couplings of RealNVP')

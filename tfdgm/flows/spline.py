@@ -1,9 +1,13 @@
 """NeuralSplineFlow: coupling layers that bend numbers by splines."""
 
+from collections.abc import Sequence
+
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
+from tfdgm.conditions import Condition
 from tfdgm.flows.coupling import CouplingFlow
+from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import Spline
 from tfdgm.flows.layers import ActNorm, InvertibleConvolution
 
@@ -36,8 +40,9 @@ class NeuralSplineFlow(CouplingFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, dequantization=None, condition=None, couplings=6, hidden_units=(64, 64), bins=8,
-                 bound=5., activation='relu', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
+                 condition: Condition | None = None, couplings: int = 6, hidden_units: Sequence[int] = (64, 64),
+                 bins: int = 8, bound: float = 5., activation: str = 'relu', seed: int | None = 0, **kwargs):
         bins = checks.integer(bins, 'bins of NeuralSplineFlow', 2)
         bound = checks.positive(bound, 'bound of NeuralSplineFlow')
         spline = Spline(bins, bound)

@@ -1,6 +1,7 @@
 """ImageModel: autoregressive models of images, in raster order, whose networks are stacks of causal layers."""
 
 import abc
+from collections.abc import Sequence
 
 import keras
 from keras import ops, tree
@@ -8,7 +9,8 @@ from keras import ops, tree
 from tfdgm import checks
 from tfdgm.autoregressive.images.causal import CausalConvolution, Everywhere, Row, Site
 from tfdgm.autoregressive.model import AutoregressiveModel
-from tfdgm.conditions import Image
+from tfdgm.conditions import Condition, Image
+from tfdgm.outputs import Output
 
 CONDITION_FILTERS = 32
 
@@ -20,7 +22,7 @@ class ConditionMap(keras.layers.Layer):
     convolutions of 3x3, so that a site knows what lies around it there.
     """
 
-    def __init__(self, condition, event_shape, filters, **kwargs):
+    def __init__(self, condition, event_shape: int | Sequence[int], filters: int, **kwargs):
         super().__init__(**kwargs)
         self.condition = condition
         self.size = event_shape[:2]
@@ -86,7 +88,8 @@ class ImageModel(AutoregressiveModel):
     # Whether its layers see no channel of a pixel before all of them: then one evaluation serves them all.
     sees_whole_pixels = False
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., **kwargs):
         super().__init__(event_shape, output=output, condition=condition, **kwargs)
         self.dropout = checks.rate(dropout, f'dropout of {type(self).__name__}')
         if self.order != 'natural':

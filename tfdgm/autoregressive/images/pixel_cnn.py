@@ -1,5 +1,7 @@
 """PixelCNN and Gated PixelCNN: convolutions that see only the pixels before."""
 
+from collections.abc import Sequence
+
 from keras import ops
 from keras.layers import Layer
 from keras.saving import register_keras_serializable
@@ -7,7 +9,9 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.images.causal import CausalConvolution, ConditionProjection
 from tfdgm.autoregressive.images.model import Head, ImageModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
+from tfdgm.outputs import Output
 
 
 class ResidualBlock(Layer):
@@ -58,8 +62,9 @@ class PixelCNN(ImageModel):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
-                 dilations=(1,), **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., filters: int = 32, blocks: int = 7,
+                 dilations: Sequence[int] = (1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.integer(filters, 'filters of PixelCNN')
         self.blocks = checks.integer(blocks, 'blocks of PixelCNN', 0)
@@ -167,8 +172,9 @@ class GatedPixelCNN(ImageModel):
         ValueError: if the events are no images.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=7,
-                 dilations=(1,), **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., filters: int = 32, blocks: int = 7,
+                 dilations: Sequence[int] = (1,), **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         self.filters = checks.integer(filters, 'filters of GatedPixelCNN')
         self.blocks = checks.integer(blocks, 'blocks of GatedPixelCNN', 0)

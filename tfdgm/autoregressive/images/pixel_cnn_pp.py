@@ -1,5 +1,7 @@
 """PixelCNN++: gated residual blocks along a path down and a path up, and logistic mixtures for whole pixels."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 from keras.saving import register_keras_serializable
@@ -7,8 +9,9 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.images.causal import CausalConvolution, ConditionProjection
 from tfdgm.autoregressive.images.model import ImageModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
-from tfdgm.outputs import MixtureOfLogistics
+from tfdgm.outputs import MixtureOfLogistics, Output
 
 
 def concat_elu(features):
@@ -86,8 +89,9 @@ class PixelCNNPlusPlus(ImageModel):
 
     sees_whole_pixels = True
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, blocks=2,
-                 dilations=(1, 2), **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., filters: int = 32, blocks: int = 2,
+                 dilations: Sequence[int] = (1, 2), **kwargs):
         output = MixtureOfLogistics(256) if output is None else output
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         if self.channels > 1 and not isinstance(output, MixtureOfLogistics):

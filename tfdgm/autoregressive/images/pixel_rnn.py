@@ -1,5 +1,7 @@
 """PixelRNN: LSTMs that run over an image row by row, or along its diagonals."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,7 +12,9 @@ from tfdgm import checks
 from tfdgm.autoregressive.images.causal import CausalConvolution, CausalLayer, ConditionProjection
 from tfdgm.autoregressive.images.model import Head, ImageModel
 from tfdgm.autoregressive.lstm import hidden_states, lstm_step, neighbours, project
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout
+from tfdgm.outputs import Output
 
 
 class ImageLSTM(CausalLayer):
@@ -203,8 +207,9 @@ class PixelRNN(ImageModel):
         ValueError: if there is no such cell, or the events are no images.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='RowLSTM', filters=16, blocks=3,
-                 **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., cell: str = 'RowLSTM', filters: int = 16,
+                 blocks: int = 3, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, dropout=dropout, **kwargs)
         if not isinstance(cell, str) or cell not in CELLS:
             raise ValueError(f'cell of PixelRNN must be one of {", ".join(CELLS)}, got {cell!r}.')

@@ -1,6 +1,7 @@
 """SequenceModel: autoregressive models that read the values before a site as a sequence, with one network for all."""
 
 import abc
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -8,9 +9,9 @@ from keras import ops
 
 from tfdgm import checks
 from tfdgm.autoregressive.model import AutoregressiveModel
-from tfdgm.conditions import Vectors
+from tfdgm.conditions import Condition, Vectors
 from tfdgm.layers import dense
-from tfdgm.outputs import Categorical
+from tfdgm.outputs import Categorical, Output
 
 
 class ValueEmbedding(keras.layers.Layer):
@@ -79,8 +80,9 @@ class SequenceModel(AutoregressiveModel):
             divide those of the events.
     """
 
-    def __init__(self, event_shape, *, width, last_width, output=None, condition=None, dropout=0., positions=False,
-                 variable_length=False, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, width: int, last_width: int, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., positions: bool = False,
+                 variable_length: bool = False, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.dropout = checks.rate(dropout, f'dropout of {type(self).__name__}')
         self.positions = checks.flag(positions, f'positions of {type(self).__name__}')

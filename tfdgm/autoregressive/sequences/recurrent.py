@@ -1,5 +1,7 @@
 """RecurrentModel: a network that summarises the values before a site in a state."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 from keras.saving import register_keras_serializable
@@ -7,7 +9,9 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive import lstm
 from tfdgm.autoregressive.sequences.model import SequenceModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
+from tfdgm.outputs import Output
 
 CELLS = {'LSTM': keras.layers.LSTM, 'GRU': keras.layers.GRU}
 
@@ -51,8 +55,10 @@ class RecurrentModel(SequenceModel):
         ValueError: if `cell` is neither of them.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., cell='LSTM', units=64, blocks=1,
-                 positions=False, variable_length=False, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., cell: str = 'LSTM', units: int = 64,
+                 blocks: int = 1, positions: bool = False, variable_length: bool = False,
+                 order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         units = checks.integer(units, 'units of RecurrentModel')
         super().__init__(event_shape, width=units, last_width=units, output=output, condition=condition,
                          dropout=dropout, positions=positions, variable_length=variable_length, order=order,

@@ -1,5 +1,7 @@
 """CausalTransformer: causal self-attention over the sites."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,9 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.sequences.model import SequenceModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
+from tfdgm.outputs import Output
 
 
 class TransformerBlock(keras.layers.Layer):
@@ -177,8 +181,10 @@ class CausalTransformer(SequenceModel):
     # TensorFlow's kernels multiply large matrices faster than XLA does on CPUs.
     trains_with_xla = scores_with_xla = False
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., width=64, heads=4, blocks=4,
-                 window=None, variable_length=False, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., width: int = 64, heads: int = 4,
+                 blocks: int = 4, window: int | None = None, variable_length: bool = False,
+                 order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         width = checks.integer(width, 'width of CausalTransformer')
         heads = checks.integer(heads, 'heads of CausalTransformer')
         if width % heads:

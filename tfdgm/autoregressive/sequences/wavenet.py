@@ -1,12 +1,16 @@
 """WaveNet: dilated causal convolutions over a sequence."""
 
+from collections.abc import Sequence
+
 from keras import ops
 from keras.layers import Layer
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.autoregressive.sequences.model import SequenceModel
+from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
+from tfdgm.outputs import Output
 
 
 class GatedLayer(Layer):
@@ -91,9 +95,11 @@ class WaveNet(SequenceModel):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
-    def __init__(self, event_shape, *, output=None, condition=None, dropout=0., filters=32, skip_filters=None,
-                 dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256), stacks=2, positions=False,
-                 variable_length=False, order='natural', seed=0, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 condition: Condition | None = None, dropout: float = 0., filters: int = 32,
+                 skip_filters: int | None = None, dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256),
+                 stacks: int = 2, positions: bool = False, variable_length: bool = False,
+                 order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         filters = checks.integer(filters, 'filters of WaveNet')
         skip_filters = filters if skip_filters is None else checks.integer(skip_filters, 'skip_filters of WaveNet')
         super().__init__(event_shape, width=filters, last_width=skip_filters, output=output, condition=condition,
