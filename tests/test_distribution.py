@@ -169,7 +169,8 @@ class ContinuousDistribution(test_util.TestCase):
         self.assertAllClose(tf.math.reduce_std(states, [0, 1]), tf.math.reduce_std(exact, 0), rtol=0.15)
 
 
-@pytest.mark.parametrize('system', ['maf', 'glow', 'nade', 'pixel_cnn'])
+@pytest.mark.parametrize('system', [
+    'maf', 'nade', *(pytest.param(system, marks=pytest.mark.slow) for system in ('glow', 'pixel_cnn'))])
 def test_a_distribution_follows_a_condition_that_is_a_variable(system):
     """As TFP's own do: their parameters may be variables, which are tracked and have gradients."""
     model = make(system, condition=Vector(2))

@@ -46,7 +46,7 @@ def check(model, jit_compile=None):
             assert unknown(condition, number).shape == shape
 
 
-@systems.every_system('recurrent')
+@systems.every_system('pixel_cnn')
 @pytest.mark.parametrize('condition', [Label(3), pytest.param(None, marks=pytest.mark.slow)])
 def test_no_events_have_no_scores_and_no_samples(system, condition):
     model = systems.make(system, condition=condition)

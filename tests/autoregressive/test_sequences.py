@@ -91,8 +91,8 @@ def test_attention_is_that_of_keras_with_a_mask_and_a_bias():
 
 
 @pytest.mark.parametrize('system, length', [
-    ('recurrent', 999), ('wavenet', 3000), ('transformer', 600),
-    pytest.param('gru', 999, marks=pytest.mark.slow)])
+    ('wavenet', 3000), *(pytest.param(system, length, marks=pytest.mark.slow) for system, length in (
+        ('recurrent', 999), ('gru', 999), ('transformer', 600)))])
 def test_samples_of_long_sequences_are_those_that_the_parallel_form_draws(system, length):
     if system == 'wavenet':
         model = tfdgm.WaveNet(length, output=Categorical(5), filters=6, stacks=1)
@@ -203,6 +203,7 @@ def test_equal_vectors_act_as_a_vector_for_all_steps(system):
                                   everywhere.distribution(vector).sample(5, seed=0))
 
 
+@pytest.mark.slow
 def test_a_model_learns_what_its_local_condition_says():
     generator = np.random.default_rng(0)
     given = generator.normal(size=(600, 6, 1)).astype('float32')
@@ -247,7 +248,8 @@ def test_the_likelihood_of_a_short_event_is_that_of_a_short_model(system, output
         np.testing.assert_allclose(short.distribution().log_prob(event[:length]), log_prob, rtol=1e-4, atol=1e-5)
 
 
-@every_system
+@pytest.mark.parametrize('system', [
+    'wavenet', *(pytest.param(system, marks=pytest.mark.slow) for system in ('gru', 'recurrent', 'transformer'))])
 def test_training_and_metrics_count_what_is_there(system):
     model = make(system, 8, output=MixtureOfGaussians(1), variable_length=True)
     x = padded(np.random.default_rng(0).normal(size=(20, 8)), np.arange(20) % 5 + 1)
