@@ -98,4 +98,4 @@ def check_broadcast(given, outer):
     known = given.is_fully_defined() and outer.is_fully_defined()
     if known and not checks.broadcasts(tuple(given), tuple(outer)):
         raise ValueError(f'A condition of batch shape {tuple(given)} does not broadcast to the batch shape '
-                         f'{tuple(outer[-len(given):])} of what the bijector is given.')
+                         f'{tuple(outer[-len(given):])} of the values.')

@@ -67,7 +67,7 @@ class Spline(InvertibleLayer):
         **kwargs: `name`.
     """
 
-    # The smallest width, height and slope of a bin, each as a share of the mean one.
+    # The smallest width, height and slope of a bin, relative to the mean ones.
     least = 1e-3
 
     def __init__(self, bins: int, bound: float, **kwargs):
@@ -101,7 +101,7 @@ class Spline(InvertibleLayer):
         return ops.where(inside, values, z), total(ops.where(inside, log_det, 0.))
 
     def _bins(self, values, parameters, of_data):
-        """What the spline is made of in the bin of each value: `[batch, n]` and `[batch, n * num_parameters]`.
+        """Finds the bin of each value, and its parameters: `[batch, n]` and `[batch, n * num_parameters]`.
 
         Returns:
             Whether the values lie inside the bounds; the values, or a bound; width, height and mean slope of the bin;
