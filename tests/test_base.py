@@ -104,6 +104,34 @@ def test_a_recipe_with_an_optimizer_that_the_model_does_not_take_says_so(elsewhe
         tfdgm.training.check(config)
 
 
+class Renamed(KernelMatcher):
+    """A subclass as users write them: other names of what is passed on, and no word on whether it is built."""
+
+    def __init__(self, event_shape, **options):
+        super().__init__(event_shape, **options)
+        self.built = False
+
+
+def test_a_subclass_may_call_its_options_as_it_likes_and_need_not_say_that_it_is_built(rng):
+    model = Renamed(2, noise=4, name='other')
+    assert Renamed.from_config(model.get_config()).noise == 4
+    with tf.distribute.MirroredStrategy(['cpu:0']).scope():
+        model = Renamed(2)
+        model.compile()
+    model.fit(events(rng), verbose=0)
+
+
+def test_one_loss_for_all_events_is_refused(rng):
+    class Wrong(KernelMatcher):
+        def training_loss(self, x, condition):
+            return tf.reduce_mean(super().training_loss(x, condition))
+
+    model = Wrong(2)
+    model.compile()
+    with pytest.raises(ValueError, match=r'Wrong should give one loss for each event .* shape \(\)'):
+        model.fit(events(rng), verbose=0)
+
+
 def test_a_base_class_without_what_it_needs_cannot_be_made():
     class Nothing(tfdgm.GenerativeModel):
         pass

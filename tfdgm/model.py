@@ -46,10 +46,15 @@ class GenerativeModel(Checkpointed, Trainer):
 
     def __new__(cls, *args, **kwargs):
         model = super().__new__(cls, *args, **kwargs)
-        given = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
+        signature = inspect.signature(cls.__init__)
+        given = signature.bind(model, *args, **kwargs)
         given.apply_defaults()
+        arguments = dict(list(given.arguments.items())[1:])
+        for name, parameter in signature.parameters.items():
+            if parameter.kind == parameter.VAR_KEYWORD:  # Whatever it is called: those that are passed on by name.
+                arguments.update(arguments.pop(name))
         # Not as an attribute: Keras tracks those, and is not ready to.
-        model.__dict__['_arguments'] = dict(list(given.arguments.items())[1:])
+        model.__dict__['_arguments'] = arguments
         return model
 
     def __init__(self, event_shape: int | Sequence[int], *, condition: Condition | None = None, **kwargs):
@@ -174,9 +179,8 @@ class GenerativeModel(Checkpointed, Trainer):
         super().save(filepath, *args, **kwargs)
 
     def get_config(self):
-        given = {**self._arguments, **self._arguments.get('kwargs', {})}
-        arguments = {name: getattr(self, name, value) for name, value in given.items()
-                     if name not in ('kwargs', 'name', 'dtype', 'trainable')}
+        arguments = {name: getattr(self, name, value) for name, value in self._arguments.items()
+                     if name not in ('name', 'dtype', 'trainable')}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         return {**super().get_config(), **keras.saving.serialize_keras_object(plain)}
 

@@ -93,6 +93,7 @@ class Trainer(keras.Model, abc.ABC):
         self._asked_jit_compile = jit_compile
         if jit_compile == 'auto':
             jit_compile = not run_eagerly and self._chooses_xla(self.trains_with_xla)
+        self.built = True  # All weights are there; Keras would try to make them by a call, which not all models have.
         super().compile(optimizer, run_eagerly=run_eagerly, steps_per_execution=steps_per_execution,
                         jit_compile=jit_compile, auto_scale_loss=auto_scale_loss)
 
@@ -136,7 +137,14 @@ class Trainer(keras.Model, abc.ABC):
                 sample_weight if weight is None else weight)
 
     def mean_loss(self, losses, sample_weight=None):
-        """The weighted mean of the losses of a batch, and what layers added; divided among replicas."""
+        """The weighted mean of the losses of a batch, and what layers added; divided among replicas.
+
+        Raises:
+            ValueError: if there is not one loss for each event.
+        """
+        if len(losses.shape) != 1:
+            raise ValueError(f'{type(self).__name__} should give one loss for each event of a batch, [batch]; it gives '
+                             f'an array of shape {tuple(losses.shape)}.')
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return self._loss_of_events(losses, losses, sample_weight) + sum(map(ops.sum, self.losses)) / replicas
 

@@ -187,7 +187,9 @@ def as_arrays(dataset):
 
 def checked_name(name) -> str:
     """A name or a path as a text."""
-    return os.fspath(name) if isinstance(name, os.PathLike) else checks.instance(name, str, 'name', 'digits')
+    if not isinstance(name, str | os.PathLike) or not str(name):
+        raise ValueError(f"data have a name such as 'digits', or a path; got {name!r}.")
+    return os.fspath(name)
 
 
 def kind_of(name: str) -> str:
