@@ -13,7 +13,7 @@ from PIL import Image
 
 import tfdgm
 from tests.test_cli import run, succeed
-from tfdgm import data, pretrained, training
+from tfdgm import cards, data, pretrained, training
 from tfdgm.data import folders, images, paths, sound, splits
 from tfdgm.evaluate import arguments_for
 
@@ -505,9 +505,9 @@ X = np.arange(40.).reshape(20, 2)
 @pytest.mark.parametrize('given, options, message', [
     ({'x': X[:, 0]}, {}, '[n, *event_shape], and its shape is (20,). Numbers one by one are x[:, None]'),
     ({'x': X[:0]}, {}, 'should hold events, [n, *event_shape], and its shape is (0, 2)'),
-    ({'x': np.where(X > 35, np.nan, X)}, {}, 'x in x.npz holds what is no finite number in float32, such as nan, at'),
+    ({'x': np.where(X > 35, np.nan, X)}, {}, 'x in x.npz holds no finite number in float32, such as nan, at'),
     ({'x': np.where(X == 3, np.inf, X)}, {}, 'such as inf, at 1 of its 20 places'),
-    ({'x': X * 1e38}, {}, 'holds what is no finite number in float32, such as'),
+    ({'x': X * 1e38}, {}, 'holds no finite number in float32, such as'),
     ({'x': X.astype('int64') + 2**24}, {}, 'such as 16777217, at 0, 1, 2, 3, 4, and 15 more of its 20'),
     ({'x': X.astype(str)}, {}, 'x in x.npz should hold numbers, and is of the type <U'),
     ({'x': X.astype(complex)}, {}, 'x in x.npz should hold numbers, and is of the type complex128'),
@@ -516,7 +516,7 @@ X = np.arange(40.).reshape(20, 2)
     ({'x': X}, {'labels': True}, "x.npz has no labels; a .npz file has them as an array 'y', and this one holds x"),
     ({'x': X, 'y': X[:3, 0]}, {}, 'x.npz has 20 events x, and labels y of shape (3,); expected one for each'),
     ({'x': X, 'y': 1}, {}, 'labels y of shape ()'),
-    ({'x': X, 'y': X[:, 0] * np.nan}, {'labels': True}, 'y in x.npz holds what is no finite number'),
+    ({'x': X, 'y': X[:, 0] * np.nan}, {'labels': True}, 'y in x.npz holds no finite number'),
     ({'x': X, 'y': X[:, 0].astype('int64') + 2**40}, {'labels': True}, 'The labels y in x.npz should be smaller than'),
     ({'x': X, 'y': X.astype(str)}, {'labels': True}, 'y in x.npz should hold numbers'),
     ({'x': X}, {'columns': [0]}, 'x.npz is a file of arrays: it takes no columns, got [0]'),
@@ -744,3 +744,14 @@ def test_recipes_of_the_wrong_types(dataset):
 def test_a_recipe_knows_all_arguments_of_load():
     taken = {'name', 'seed', *(argument for _, arguments in data.loading.KINDS.values() for argument in arguments)}
     assert taken == set(training.DATASET)
+
+
+def test_images_whose_palette_is_grey_are_grey(tmp_path):
+    for number in range(20):
+        Image.fromarray(np.arange(64, dtype='uint8').reshape(8, 8) + np.uint8(number)).save(tmp_path / f'{number}.gif')
+    assert data.load(tmp_path).element_spec.shape == (8, 8, 1)
+
+
+def test_a_card_says_where_its_training_is_run_again(tmp_path):
+    assert cards.how_to_train(tmp_path, {'name': 'digits'}) == '`tfdgm train config.json -o elsewhere`, in this folder,'
+    assert cards.how_to_train(tmp_path, {'name': './photos'}).endswith('-o elsewhere`, where `./photos` lies,')

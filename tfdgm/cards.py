@@ -125,7 +125,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     if record:
         lines += [
             '', '## Training', '',
-            f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder, trains it again, with seed '
+            f'{how_to_train(folder, dataset)} trains it again, with seed '
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
             f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
             '(training {}, validation {}).'.format(*config_file.shown_record(record))]
@@ -138,6 +138,14 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         'dist = model.distribution('
         + example_of(model.condition) + ')', 'dist.sample(64, seed=0)', '```', '']
     return '\n'.join(lines)
+
+
+def how_to_train(folder: pathlib.Path, dataset: dict) -> str:
+    """The command that trains a folder's recipe again, and where: a path of data may be relative to somewhere else."""
+    path = data.paths.path_of(dataset['name'])
+    if path is None or path.is_absolute():
+        return f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder,'
+    return f'`tfdgm train {folder / pretrained.CONFIG} -o elsewhere`, where `{dataset["name"]}` lies,'
 
 
 def example_of(condition) -> str:

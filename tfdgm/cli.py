@@ -282,7 +282,9 @@ def status() -> int:
     except typer.TyperException as error:  # A command line that makes no sense, or none at all.
         message = error.format_message()
         if message:
-            terminal.say_error(f'{message.rstrip(".")}. `tfdgm --help` and `tfdgm COMMAND --help` say what there is.')
+            end = '' if message.endswith('?') else '.'
+            terminal.say_error(
+                f'{message.rstrip(".")}{end} `tfdgm --help` and `tfdgm COMMAND --help` say what there is.')
         return error.exit_code
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         terminal.say_error(str(error) or type(error).__name__)

@@ -54,7 +54,8 @@ def read_config(path) -> dict:
     path = pathlib.Path(path)
     path = path / CONFIG if path.is_dir() else path
     if not path.exists():
-        raise FileNotFoundError(f'There is no {path}: expected a configuration such as zoo/nade_digits/{CONFIG}.')
+        raise FileNotFoundError(f'There is no {path}: expected a configuration such as the {CONFIG} in a folder of the '
+                                'zoo, which zoo.folder(name) gives.')
     config = parsed(text_of(path), path)
     if not isinstance(config, dict):
         raise ValueError(f'{path} holds no JSON object; see zoo/nade_digits/{CONFIG} for an example.')

@@ -247,7 +247,8 @@ class Trainer(keras.Model, abc.ABC):
 
         A pipeline gives events, pairs (event, condition), or triples with a weight; to weigh events without a
         condition it gives dictionaries {'events', 'sample_weight'}. A callback such as EarlyStopping watches
-        'val_loss', or with mode='min' a metric of the model's, such as 'val_nll'.
+        'val_loss', or with mode='min' a metric of the model's, such as 'val_nll'. With weights, the loss is their
+        weighted sum over the number of events, as in all of Keras; metrics divide by the sum of the weights.
 
         Raises:
             ValueError: if events, conditions or weights are of a wrong shape, NaN, or not valid; or if a condition is

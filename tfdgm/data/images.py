@@ -110,7 +110,15 @@ def header(file: folders.File) -> tuple:
             turned = image.getexif().get(ORIENTATION) in SIDEWAYS
         except (OSError, SyntaxError) as error:  # Of some kinds, it reads the whole.
             raise ValueError(f'is damaged: {error}') from error
-        return ((width, height) if turned else (height, width)), image.mode in GREY
+        return ((width, height) if turned else (height, width)), is_grey(image)
+
+
+def is_grey(image) -> bool:
+    """Whether an image has shades of grey only, as its mode or its palette says."""
+    if image.mode != 'P':
+        return image.mode in GREY
+    palette = np.reshape(image.getpalette('RGB'), (-1, 3))
+    return bool(np.all(palette == palette[:, :1]))
 
 
 def pixels(path, size: int | None, color_mode: str) -> np.ndarray:
