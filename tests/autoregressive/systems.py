@@ -131,12 +131,15 @@ def dependencies(model, parameters=None, sites=None):
 
     Booleans `[sites, all sites]`.
     """
-    x = tf.random.stateless_uniform((1, *model.event_shape), [0, 1])
+    sites = np.arange(model.num_sites) if sites is None else np.array(sites)
+    # As many copies of one event as there are sites: one gradient is that of each site by its own copy.
+    x = tf.repeat(tf.random.stateless_uniform((1, *model.event_shape), [0, 1]), len(sites), axis=0)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        outputs = tf.reshape((parameters or model.parameters)(x), (model.num_sites, -1))
-        outputs = tf.reduce_sum(outputs if sites is None else tf.gather(outputs, sites), axis=1)
-    return np.reshape(tape.jacobian(outputs, x), (-1, model.num_sites)) != 0
+        outputs = tf.reshape((parameters or model.parameters)(x), (len(sites), model.num_sites, -1))
+        outputs = tf.gather(tf.reduce_sum(outputs, axis=-1), sites, axis=1, batch_dims=0)
+        total = tf.linalg.trace(outputs)
+    return np.reshape(tape.gradient(total, x), (len(sites), model.num_sites)) != 0
 
 
 def randomised(model, rng):
