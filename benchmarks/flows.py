@@ -14,6 +14,7 @@ import concurrent.futures
 import functools
 import multiprocessing
 import os
+from unittest import mock
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -26,7 +27,7 @@ from rich.table import Table
 
 import tfdgm
 import zoo
-from tfdgm.flows.ffjord import runge_kutta
+from tfdgm.flows import ode
 
 SYSTEMS = {
     'NICE': lambda *args, **kwargs: tfdgm.NICE(*args, **kwargs),
@@ -50,14 +51,16 @@ def throughputs(system, shape, repeats):
     """Images a second of training, scoring and sampling: under XLA, and without."""
     dequantization = tfdgm.flows.UniformDequantization(256, logit=0.05)
     model, plain = (SYSTEMS[system](shape, dequantization=dequantization) for _ in range(2))
-    model.compile('adam')
+    model.compile('adam', jit_compile=True)
     plain.compile('adam', jit_compile=False)
     batch, scored = images(shape, 64), tf.constant(images(shape, 2 if system == 'FFJORD' else 64))
     seed = tf.constant([0, 0])
     calls = (
         (len(batch), *(functools.partial(one.train_on_batch, batch) for one in (model, plain))),
-        (len(scored), *(functools.partial(one.run, one.log_prob, scored, None) for one in (model, plain))),
-        (64, *(functools.partial(one.run, one.sample, 64, None, seed) for one in (model, plain))))
+        (len(scored), *(functools.partial(one.run, one.log_prob, scored, None, jit_compile=one.uses_xla(True))
+                        for one in (model, plain))),
+        (64, *(functools.partial(one.run, one.sample, 64, None, seed, jit_compile=one.uses_xla(True))
+               for one in (model, plain))))
     times = iter(seconds(*(lambda call=call: np.asarray(call()) for _, *pair in calls for call in pair),
                          repeats=repeats))
     return [[count / next(times) for _ in pair] for count, *pair in calls]
@@ -67,36 +70,44 @@ def solvers_table(repeats):
     """The time, the evaluations and the error of solvers."""
     model = zoo.load('ffjord_digits')
     digits = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test').take(50))
-    evaluations = []
+    evaluations, original = [], ode.adaptive
 
-    def counted(solver):
-        def solve(*args, **kwargs):
-            results = solver.solve(*args, **kwargs)
+    class Counting:
+        """A solver that notes how often it evaluates the velocity."""
+
+        def __init__(self, solver):
+            self.solver = solver
+
+        def solve(self, *args, **kwargs):
+            results = self.solver.solve(*args, **kwargs)
             evaluations.append(results.diagnostics.num_ode_fn_evaluations)
             return results
-        return solve
+
+    def score(solve):
+        with mock.patch.object(ode, 'adaptive', solve):
+            return model.log_prob(tf.constant(digits))
 
     def scored(solve):
-        def score():  # It is traced when it is first called.
-            model._solve = lambda training: solve
-            return model.log_prob(tf.constant(digits))
-        return tf.function(score)
+        return tf.function(lambda: score(solve), autograph=False)  # It is traced when it is first called.
 
-    def adaptive(tolerance):
-        return tfp.math.ode.DormandPrince(rtol=tolerance, atol=tolerance, max_num_steps=10_000)
+    def adaptive(tolerance, wrap=lambda solver: solver):
+        solver = wrap(tfp.math.ode.DormandPrince(rtol=tolerance, atol=tolerance, max_num_steps=10_000))
+        return lambda derivative, state, constants, _: original(derivative, state, constants, solver)
 
-    exact = scored(adaptive(1e-7).solve)().numpy()
+    def fixed(steps):
+        return lambda derivative, state, constants, _: ode.runge_kutta(
+            functools.partial(derivative, **constants), state, steps)
+
+    exact = scored(adaptive(1e-7))().numpy()
     table = Table('solver', 'evaluations', 'relative time', 'largest error, nats',
                   title='ffjord_digits, scoring 50 digits')
     rows = []
     for steps in (2, 4, 8, 16):
-        rows.append((f'Runge-Kutta, {steps} steps', 4 * steps, scored(runge_kutta(steps))))
+        rows.append((f'Runge-Kutta, {steps} steps', 4 * steps, scored(fixed(steps))))
     for tolerance in (1e-3, 1e-5):
         # Evaluations are counted outside the function whose time is measured.
-        model._solve = lambda training, tolerance=tolerance: counted(adaptive(tolerance))
-        model.log_prob(tf.constant(digits))
-        rows.append((f'Dormand-Prince, tolerance {tolerance:g}', int(evaluations[-1]),
-                     scored(adaptive(tolerance).solve)))
+        score(adaptive(tolerance, Counting))
+        rows.append((f'Dormand-Prince, tolerance {tolerance:g}', int(evaluations[-1]), scored(adaptive(tolerance))))
     log_probs = [score().numpy() for *_, score in rows]
     times = seconds(*(lambda score=score: score().numpy() for *_, score in rows), repeats=repeats)
     for (name, count, _), log_prob, time in zip(rows, log_probs, times):

@@ -74,7 +74,8 @@ def main():
     dist = model.distribution()
     x = np.random.default_rng(0).integers(256, size=(1, STEPS)).astype('float32')
     one_pass, sample = seconds(
-        lambda: model.run(model.log_prob, x).numpy(), lambda: dist.sample(1, seed=0).numpy(), repeats=repeats)
+        lambda: model.run(model.log_prob, x, jit_compile=True).numpy(), lambda: dist.sample(1, seed=0).numpy(),
+        repeats=repeats)
     console.print(f'WaveNet, {STEPS:,} steps: naive / sample {one_pass * STEPS / sample:,.0f}, '
                   f'sample / log_prob {sample / one_pass:.1f}')
 

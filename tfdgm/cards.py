@@ -121,6 +121,8 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     for split, result in config.get('results', {}).items():
         lines.append(f'| {split} | {" | ".join(config_file.shown(result).values())} | {result["examples"]:,} |')
     if config.get('results'):
+        if getattr(model, 'is_bound', False):
+            lines += ['', 'The likelihood is a lower bound, so these figures are upper ones.']
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
     if record:
         lines += [
