@@ -54,7 +54,7 @@ def compare(make, jit_compile, duration):
         model.compile('adam', jit_compile=jit_compile)
         model.initialized_from(batch)
     with mock.patch.object(tfdgm.trainer, 'are_finite', lambda gradients: True), \
-            mock.patch.object(tfdgm.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
+            mock.patch.object(tfdgm.execution.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
             mock.patch.object(tfdgm.trainer, 'apply_unless',
                               lambda fault, optimizer, gradients, weights, compiled: compiled(
                                   lambda: optimizer.apply(gradients, weights))()):

@@ -17,7 +17,7 @@ from rich.table import Table
 import tfdgm
 import zoo
 from tfdgm import data, pretrained
-from tfdgm.evaluate import held_out
+from tfdgm.evaluation.evaluate import held_out
 
 START = data.SOUND_LEVELS  # Stands before the first sample.
 

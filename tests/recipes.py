@@ -7,7 +7,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from tfdgm import cards, pretrained, training
+from tfdgm import pretrained
+from tfdgm.pretrained import cards, training
 
 STEPS = 3  # The 1,197 digits make three batches of 399.
 

@@ -12,8 +12,10 @@ import pytest
 import tfdgm
 from tests.faults import Killed, fault
 from tests.recipes import no_samples, recipe
-from tfdgm import atomic, cards, checkpoint, files, pictures, pretrained
+from tfdgm import atomic, pretrained
 from tfdgm.data import sound
+from tfdgm.evaluation import pictures
+from tfdgm.pretrained import cards, checkpoint, files
 
 IMAGES = np.random.default_rng(0).integers(0, 2, [16, 8, 8, 1]).astype('float32')
 ROWS = np.random.default_rng(0).normal(size=[100, 3])

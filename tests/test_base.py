@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tfdgm
 import zoo
 from tests.toys import Duel, KernelMatcher
-from tfdgm.cli import app
+from tfdgm.command_line.cli import app
 
 both = pytest.mark.parametrize('kind', [KernelMatcher, Duel])
 OPTIMIZERS = {KernelMatcher: {}, Duel: {'critic_optimizer': {'class_name': 'SGD', 'config': {'learning_rate': 0.1}}}}

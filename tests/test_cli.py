@@ -22,11 +22,14 @@ import typer
 
 import tfdgm
 import zoo
-from tfdgm import cards, cli, data, pictures, pretrained, training
+from tfdgm import data, pretrained
+from tfdgm.command_line import cli
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
 from tfdgm.errors import NonFiniteError
-from tfdgm.evaluate import held_out
+from tfdgm.evaluation import pictures
+from tfdgm.evaluation.evaluate import held_out
+from tfdgm.pretrained import cards, training
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 

@@ -13,7 +13,9 @@ import pytest
 from tests.faults import Killed, fault
 from tests.recipes import interrupted, no_samples, recipe, write
 from tests.test_cli import run
-from tfdgm import cards, checkpoint, data, pictures, pretrained, process, training
+from tfdgm import data, pretrained
+from tfdgm.evaluation import pictures
+from tfdgm.pretrained import cards, checkpoint, process, training
 
 RECIPE = recipe(epochs=2, batch_size=2000, optimizer='adam', jit_compile=False)
 

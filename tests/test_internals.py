@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfdgm
-from tfdgm import internals
+from tfdgm.execution import internals
 
 
 def test_tapes_are_noticed_and_stopped():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests import systems
 from tfdgm.conditions import Vector
-from tfdgm.gradients import recomputed, with_gradient
+from tfdgm.execution.gradients import recomputed, with_gradient
 
 
 def use(model, x):

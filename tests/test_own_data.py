@@ -13,9 +13,10 @@ from PIL import Image
 
 import tfdgm
 from tests.test_cli import run, succeed
-from tfdgm import cards, data, pretrained, training
+from tfdgm import data, pretrained
 from tfdgm.data import folders, images, paths, sound, splits
-from tfdgm.evaluate import arguments_for
+from tfdgm.evaluation.evaluate import arguments_for
+from tfdgm.pretrained import cards, training
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 

@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from tfdgm import pictures
+from tfdgm.evaluation import pictures
 
 GAP = 128  # half of 255, rounded
 

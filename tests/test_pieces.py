@@ -7,8 +7,8 @@ import tensorflow as tf
 import tfdgm
 from tests.systems import every_system, make, some_events
 from tests.test_fit import run
-from tfdgm import pieces
 from tfdgm.conditions import Label
+from tfdgm.execution import pieces
 
 # They share what is tested here.
 some_systems = every_system('made_masks', 'wavenet', 'maf')

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.recipes import assert_same, interrupted, no_samples, recipe, schedule, train, write
-from tfdgm import pretrained, training
+from tfdgm import pretrained
+from tfdgm.pretrained import training
 
 
 def optimizer(name='Adam', **config):

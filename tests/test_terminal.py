@@ -16,7 +16,8 @@ import pytest
 import tfdgm
 import zoo
 from tests.test_cli import RECIPE, process, random_folder, run, write
-from tfdgm import cli, config_file, pretrained, terminal
+from tfdgm import config_file, pretrained
+from tfdgm.command_line import cli, terminal
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.recipes import STEPS, adam, assert_same, interrupted, no_samples, recipe, schedule, train, write
-from tfdgm import data, pretrained, training
-from tfdgm.checkpoint import Checkpoint
+from tfdgm import data, pretrained
 from tfdgm.errors import NonFiniteError
+from tfdgm.pretrained import training
+from tfdgm.pretrained.checkpoint import Checkpoint
 
 RECIPES = {
     'fvsbn': recipe('FVSBN', optimizer=adam(0.01), batch_size=400),  # The last batch of an epoch is smaller.

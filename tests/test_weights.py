@@ -12,8 +12,8 @@ import pytest
 import tfdgm
 from tests.autoregressive import systems
 from tests.flows import systems as flows
-from tfdgm import pretrained, weights
-from tfdgm.pretrained import CONFIG, WEIGHTS, WeightsError
+from tfdgm import pretrained
+from tfdgm.pretrained import CONFIG, WEIGHTS, WeightsError, weights
 
 SYSTEMS = [*systems.SYSTEMS, *flows.SYSTEMS]
 SHAPE = 8, 8, 1

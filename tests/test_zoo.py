@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfdgm
 import zoo
 from tfdgm import data, pretrained
-from tfdgm.evaluate import held_out
+from tfdgm.evaluation.evaluate import held_out
 
 
 def system(name):

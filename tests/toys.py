@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 import tfdgm
-from tfdgm.guard import apply_unless, are_finite
+from tfdgm.execution.guard import apply_unless, are_finite
 from tfdgm.support import Reals
 
 

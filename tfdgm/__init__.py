@@ -3,13 +3,11 @@
 from tfdgm import (
     conditions,
     data,
-    evaluate,
+    errors,
     flows,
     outputs,
-    pictures,
     pretrained,
     random,
-    training,
 )
 from tfdgm.autoregressive import (
     FVSBN,
@@ -30,9 +28,11 @@ from tfdgm.autoregressive import (
 from tfdgm.data import planes, sound, tables
 from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
+from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
+from tfdgm.pretrained import training
 
 __version__ = '0.1.0'
 
@@ -41,4 +41,5 @@ __all__ = [
     'CausalTransformer', 'DensityDistribution', 'DensityModel', 'FlowModel', 'FullTable', 'GatedPixelCNN',
     'GenerativeModel', 'Glow', 'Independent', 'LatentSpace', 'MarkovChain', 'ModelDistribution', 'NeuralSplineFlow',
     'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel', 'WaveNet', 'conditions', 'data',
-    'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random', 'sound', 'tables', 'training']
+    'errors', 'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random', 'sound', 'tables',
+    'training']

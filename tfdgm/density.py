@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, extremes, inputs
-from tfdgm.batches import batch_size, never_empty
+from tfdgm import checks, inputs
 from tfdgm.conditions import Condition
 from tfdgm.distribution import DensityDistribution
+from tfdgm.execution import extremes
+from tfdgm.execution.batches import batch_size, never_empty
 from tfdgm.model import GenerativeModel
 
 

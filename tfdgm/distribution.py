@@ -6,9 +6,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import tree
 
-from tfdgm import checks, internals, pieces
-from tfdgm.batches import batch_size, never_empty
-from tfdgm.extremes import in_float32
+from tfdgm import checks
+from tfdgm.execution import internals, pieces
+from tfdgm.execution.batches import batch_size, never_empty
+from tfdgm.execution.extremes import in_float32
 from tfdgm.random import stateless_seed
 from tfdgm.statistics import WithoutClosedForms
 

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, data, inputs, pieces
+from tfdgm import checks, data, inputs
 from tfdgm.conditions import Condition
 from tfdgm.distribution import ModelDistribution
-from tfdgm.internals import Checkpointed
+from tfdgm.execution import pieces
+from tfdgm.execution.internals import Checkpointed
 from tfdgm.support import Support
 from tfdgm.trainer import Trainer
 
@@ -82,7 +83,7 @@ class GenerativeModel(Checkpointed, Trainer):
 
     @property
     def sampling_batch(self) -> int:
-        """How many events are drawn at once, a power of two: see `tfdgm.pieces`."""
+        """How many events are drawn at once, a power of two: see `tfdgm.execution.pieces`."""
         return pieces.size_of(self.num_sites)
 
     def padding(self, x):

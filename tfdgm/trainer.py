@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, extremes, inputs, internals
-from tfdgm.first_events import first_events
-from tfdgm.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
+from tfdgm import checks, inputs
+from tfdgm.execution import extremes, internals
+from tfdgm.execution.first_events import first_events
+from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
 
 
 class LossOfEvents(keras.losses.Loss):

@@ -12,7 +12,7 @@ from tfdgm.flows.invertible import Inverse, Permutation, Reshape, Squeeze
 from tfdgm.flows.layers import ActNorm, Coupling, InvertibleConvolution, Scaling, Split
 from tfdgm.flows.maf import MaskedAffine
 from tfdgm.flows.networks import ConvolutionNetwork, DenseNetwork
-from tfdgm.masked import MaskedNetwork
+from tfdgm.layers.masked import MaskedNetwork
 
 IMAGE = (2, 2, 4)
 LAYERS = {

@@ -9,7 +9,7 @@ kernel in one product.
 import tensorflow as tf
 from keras import ops
 
-from tfdgm.gradients import with_gradient
+from tfdgm.execution.gradients import with_gradient
 
 
 def lstm_step(gates, cell):

@@ -11,7 +11,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks, random
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Condition
-from tfdgm.masked import MaskedNetwork
+from tfdgm.layers import MaskedNetwork
 from tfdgm.outputs import Output
 
 
@@ -19,7 +19,7 @@ from tfdgm.outputs import Output
 class MADE(AutoregressiveModel):
     """A fully connected network whose masked weights let each site see only the earlier ones.
 
-    `tfdgm.masked.MaskedNetwork` is the network; when sampling, it computes each hidden unit once. With several masks,
+    `tfdgm.layers.MaskedNetwork` is the network; when sampling, it computes each hidden unit once. With several masks,
     every mask shuffles what each unit sees (and, with `order='random'`, has an order of its own). Training draws one
     mask for each step; the model's density is the mean of the masks' densities, and a sample comes from a mask drawn at
     random.

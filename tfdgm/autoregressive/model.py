@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks, extremes, random
+from tfdgm import checks, random
 from tfdgm.autoregressive.distribution import AutoregressiveDistribution
 from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
+from tfdgm.execution import extremes
 from tfdgm.layers import Standardization
 from tfdgm.outputs import Bernoulli, Output
 

@@ -11,7 +11,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Condition
-from tfdgm.gradients import recomputed
+from tfdgm.execution.gradients import recomputed
 from tfdgm.layers import ConditionBias
 from tfdgm.outputs import Output
 

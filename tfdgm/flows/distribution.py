@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfdgm import checks, internals, pieces
+from tfdgm import checks
 from tfdgm.distribution import DensityDistribution
+from tfdgm.execution import internals, pieces
 from tfdgm.random import stateless_seed
 from tfdgm.support import Reals
 

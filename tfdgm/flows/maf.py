@@ -15,7 +15,7 @@ from tfdgm.flows.elementwise import bounded
 from tfdgm.flows.invertible import Chain, Inverse, InvertibleLayer, Reshape
 from tfdgm.flows.layers import ActNorm
 from tfdgm.flows.model import FlowModel
-from tfdgm.masked import MaskedNetwork
+from tfdgm.layers import MaskedNetwork
 
 
 class MaskedAffine(InvertibleLayer):
@@ -27,7 +27,7 @@ class MaskedAffine(InvertibleLayer):
     where TFP's `MaskedAutoregressiveFlow` makes one full pass for each number.
 
     Args:
-        network: a `tfdgm.masked.MaskedNetwork` with two parameters for each number.
+        network: a `tfdgm.layers.MaskedNetwork` with two parameters for each number.
         **kwargs: `name`.
     """
 

@@ -8,10 +8,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm import checks, extremes, random
+from tfdgm import checks, random
 from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.distribution import condition_tensor
+from tfdgm.execution import extremes
 from tfdgm.flows.bijector import as_bijector
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution

@@ -11,11 +11,10 @@ import pathlib
 
 import keras
 
-from tfdgm import atomic, weights
-from tfdgm.config_file import CARD as CARD
+from tfdgm import atomic
 from tfdgm.config_file import CONFIG, read_config
-from tfdgm.config_file import read_card as read_card
 from tfdgm.model import GenerativeModel
+from tfdgm.pretrained import weights
 
 WEIGHTS = 'model.weights.h5'
 GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'

@@ -12,9 +12,10 @@ import platform
 import keras
 import tensorflow as tf
 
-from tfdgm import atomic, cards, checks, config_file, data, inputs, pretrained, process
-from tfdgm.checkpoint import STATE, Checkpoint
+from tfdgm import atomic, checks, config_file, data, inputs, pretrained
 from tfdgm.errors import NonFiniteError
+from tfdgm.pretrained import cards, process
+from tfdgm.pretrained.checkpoint import STATE, Checkpoint
 
 CHECKPOINT = 'checkpoint'
 

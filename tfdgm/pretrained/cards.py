@@ -5,10 +5,12 @@ from types import NoneType
 
 import numpy as np
 
-from tfdgm import atomic, config_file, data, files, pictures, pretrained
+from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
+from tfdgm.evaluation import pictures
 from tfdgm.flows import FlowModel
+from tfdgm.pretrained import files
 
 SOUNDS = 10
 PAIRS = 8

@@ -1,55 +1,9 @@
-"""Keras layers that systems of several families are made of."""
+"""Standardisation of real values by what the data were."""
 
 import keras
 import numpy as np
 
-from tfdgm import checks, random
-
-
-class ConditionBias(keras.layers.Layer):
-    """The learned linear part that a condition adds to a bias: features `[batch, n]` -> `[batch, *shape]`.
-
-    Without a condition it has no weights and adds nothing.
-    """
-
-    def __init__(self, condition_features: int, shape: tuple, **kwargs):
-        super().__init__(**kwargs)
-        self.shape = tuple(shape)
-        self.kernel = self.add_weight(
-            shape=(condition_features, *self.shape), initializer='zeros', name='kernel') if condition_features else None
-        self.built = True
-
-    def call(self, features):
-        if self.kernel is None:
-            return keras.ops.zeros((1, *self.shape), self.compute_dtype)
-        return keras.ops.tensordot(keras.ops.cast(features, self.compute_dtype), self.kernel, axes=1)
-
-
-class Dropout(keras.layers.Layer):
-    """Leaves a share of the features out at each training step, as `keras.layers.Dropout` does.
-
-    Keras leaves the random numbers' algorithm to the device. XLA's choice on a CPU takes many times as long as Philox,
-    and a step of training mostly waits for it.
-    """
-
-    def __init__(self, rate, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = checks.rate(rate, 'dropout')
-        self.draws = keras.random.SeedGenerator(seed)
-        self.built = True
-
-    def call(self, features, training=False):
-        if not training or self.rate == 0:
-            return features
-        uniforms = random.uniforms(keras.ops.shape(features), keras.ops.cast(self.draws.next(), 'int32'))
-        return keras.ops.where(uniforms < self.rate, keras.ops.zeros_like(features), features / (1 - self.rate))
-
-
-def dense(inputs, units, name, dtype, **kwargs):
-    """A `keras.layers.Dense` whose weights exist."""
-    layer = keras.layers.Dense(units, name=name, dtype=dtype, **kwargs)
-    layer.build((None, inputs))
-    return layer
+from tfdgm import checks
 
 
 class Standardization(keras.layers.Layer):

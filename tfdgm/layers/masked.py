@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm import checks
-from tfdgm.layers import ConditionBias, Dropout
+from tfdgm.layers.dropout import Dropout
+from tfdgm.layers.linear import ConditionBias
 
 
 class Reachable(keras.initializers.GlorotUniform):

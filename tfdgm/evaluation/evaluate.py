@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tfdgm import data, files
+from tfdgm import data
 from tfdgm.data import images, paths
 from tfdgm.data.loading import KINDS
 from tfdgm.density import DensityModel
+from tfdgm.pretrained import files
 from tfdgm.support import Integers
 
 

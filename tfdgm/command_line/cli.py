@@ -15,7 +15,8 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file, terminal
+from tfdgm import config_file
+from tfdgm.command_line import terminal
 
 app = typer.Typer(
     help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
@@ -77,7 +78,8 @@ def sample(
     folder = folder_of(name)
     config = config_file.read_config(folder)
     start_tensorflow()
-    from tfdgm import files, pretrained
+    from tfdgm import pretrained
+    from tfdgm.pretrained import files
 
     model = pretrained.load(folder)
     files.check_kind(output, model, config)
@@ -116,8 +118,9 @@ def score(
     start_tensorflow()
     import numpy as np
 
-    from tfdgm import files, pretrained
+    from tfdgm import pretrained
     from tfdgm.density import DensityModel
+    from tfdgm.pretrained import files
 
     model = pretrained.load(folder)
     if not isinstance(model, DensityModel):
@@ -149,7 +152,8 @@ def train(
     if folder.exists() and not folder.is_dir():
         raise ValueError(f'{folder} is a file; name a folder with -o.')
     start_tensorflow()
-    from tfdgm import pretrained, training
+    from tfdgm import pretrained
+    from tfdgm.pretrained import training
 
     try:
         if not (folder / pretrained.CONFIG).exists():
@@ -192,8 +196,9 @@ def evaluate(
     folder = folder_of(name)
     config = config_file.read_config(folder)
     start_tensorflow()
-    from tfdgm import cards, data, pretrained, training
-    from tfdgm.evaluate import arguments_for, held_out
+    from tfdgm import data, pretrained
+    from tfdgm.evaluation.evaluate import arguments_for, held_out
+    from tfdgm.pretrained import cards, training
 
     training.checked_recipe(config)
     model = pretrained.load(folder)

@@ -9,7 +9,8 @@ import time
 import keras
 import numpy as np
 
-from tfdgm import atomic, process
+from tfdgm import atomic
+from tfdgm.pretrained import process
 
 STATE = 'state.npz'
 NOT_OF_THE_COURSE = 'epochs', 'patience'  # These say when a training ends, not how it goes.

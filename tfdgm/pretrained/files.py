@@ -7,8 +7,9 @@ import pathlib
 import numpy as np
 import psutil
 
-from tfdgm import atomic, data, pictures
+from tfdgm import atomic, data
 from tfdgm.data import sound, tables
+from tfdgm.evaluation import pictures
 
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
 

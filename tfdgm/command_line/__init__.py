@@ -1,0 +1,1 @@
+"""The `tfdgm` command and what it shows on the terminal."""

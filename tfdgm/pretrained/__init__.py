@@ -1,0 +1,20 @@
+"""Pretrained models: folders with a configuration, weights and a card, and the training that makes them."""
+
+from tfdgm.config_file import CARD, CONFIG, read_card, read_config
+from tfdgm.pretrained.folder import (
+    GRID,
+    INTERPOLATIONS,
+    SOUND,
+    WEIGHTS,
+    WeightsError,
+    build,
+    load,
+    save_weights,
+    sha256,
+    weights_of,
+    write_config,
+)
+
+__all__ = [
+    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build', 'load', 'read_card',
+    'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']
