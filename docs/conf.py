@@ -10,6 +10,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import keras
+from numpy.typing import ArrayLike
+from sphinx.util.inspect import stringify_signature
+from sphinx.util.typing import stringify_annotation
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -43,6 +46,9 @@ autodoc_inherit_docstrings = False
 # `sphinx-build -b doctest` runs the examples of these pages; those of the docstrings are pytest's.
 doctest_test_doctest_blocks = ''
 
+# What Sphinx makes of the names of two types, and the names.
+NAMES = {stringify_annotation(ArrayLike, 'smart'): 'ArrayLike', 'DatasetV2': 'Dataset'}
+
 html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_copyright = False
@@ -55,14 +61,20 @@ def separate_plurals(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r'(`[^`]+`)s\b', r'\1\\ s', line) for line in lines]
 
 
-def constructor_signature(app, what, name, obj, options, signature, return_annotation):
-    """Gives a Keras model the signature of its constructor; Keras hides it behind `__new__(*args, **kwargs)`."""
+def readable_signature(app, what, name, obj, options, signature, return_annotation):
+    """Names types as the code does, and gives a Keras model the signature of its constructor.
+
+    Keras hides it behind `__new__(*args, **kwargs)`.
+    """
     if what == 'class' and issubclass(obj, keras.Model):
         _, *others = inspect.signature(obj.__init__).parameters.values()
-        return str(inspect.Signature(others)), return_annotation
-    return None
+        signature = stringify_signature(inspect.Signature(others), unqualified_typehints=True)
+    for written, meant in NAMES.items():
+        signature = signature and signature.replace(written, meant)
+        return_annotation = return_annotation and return_annotation.replace(written, meant)
+    return signature, return_annotation
 
 
 def setup(app):
     app.connect('autodoc-process-docstring', separate_plurals)
-    app.connect('autodoc-process-signature', constructor_signature)
+    app.connect('autodoc-process-signature', readable_signature)

@@ -9,6 +9,7 @@ import abc
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -31,7 +32,7 @@ class Condition(Configured, abc.ABC):
         """How many real numbers `encode` makes of one value."""
 
     @abc.abstractmethod
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         """`[batch, *shape]` -> real features `[batch, num_features]`, NaN where a value is not valid."""
 
     @abc.abstractmethod
@@ -39,7 +40,7 @@ class Condition(Configured, abc.ABC):
         """Human-readable values, such as "integers from 0 to 9"."""
 
     @abc.abstractmethod
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         """Whether each number, of an array or a float32 tensor, is a valid one: booleans of the same shape."""
 
 
@@ -62,22 +63,22 @@ class Label(Condition):
         self._keep(num_classes=checks.integer(self.num_classes, 'num_classes of Label'))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return ()
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return self.num_classes
 
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         classes = ops.one_hot(ops.cast(values, 'int32'), self.num_classes, dtype='float32')
         valid = self.contains(ops.cast(values, 'float32'))
         return ops.where(ops.expand_dims(valid, -1), classes, np.nan)
 
-    def describe(self):
+    def describe(self) -> str:
         return f'integers from 0 to {self.num_classes - 1}'
 
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         return Integers(self.num_classes).contains(values)
 
 
@@ -102,22 +103,22 @@ class Labels(Condition):
         self._keep(num_classes=checks.integers(self.num_classes, 'num_classes of Labels'))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return (len(self.num_classes),)
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return sum(self.num_classes)
 
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         return ops.concatenate([
             Label(classes).encode(values[:, index]) for index, classes in enumerate(self.num_classes)], axis=-1)
 
-    def describe(self):
+    def describe(self) -> str:
         limits = ' and '.join(f'0 to {classes - 1}' for classes in self.num_classes)
         return f'{len(self.num_classes)} integers, from {limits}'
 
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         return Integers(np.array(self.num_classes)).contains(values)
 
 
@@ -132,21 +133,21 @@ class Vector(Condition):
         self._keep(size=checks.integer(self.size, 'size of Vector'))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return (self.size,)
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return self.size
 
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         values = ops.cast(values, 'float32')
         return ops.where(self.contains(values), values, np.nan)
 
-    def describe(self):
+    def describe(self) -> str:
         return f'vectors of {self.size} finite real numbers'
 
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         return Reals().contains(values)
 
 
@@ -172,21 +173,21 @@ class Vectors(Condition):
         self._keep(size=checks.integer(self.size, 'size of Vectors'))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return self.steps, self.size
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return self.steps * self.size
 
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         values = ops.reshape(ops.cast(values, 'float32'), (-1, self.num_features))
         return ops.where(self.contains(values), values, np.nan)
 
-    def describe(self):
+    def describe(self) -> str:
         return f'{self.steps} vectors of {self.size} finite real numbers each'
 
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         return Reals().contains(values)
 
 
@@ -213,16 +214,16 @@ class Image(Condition):
         self._keep(levels=checks.integer(self.levels, 'levels of Image', 2))
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return int(np.prod(self.shape))
 
-    def encode(self, values):
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
         values = ops.cast(values, 'float32')
         values = ops.where(self.contains(values), values / (self.levels - 1), np.nan)
         return ops.reshape(values, (-1, self.num_features))
 
-    def describe(self):
+    def describe(self) -> str:
         return f'images of shape {self.shape}, each value an integer from 0 to {self.levels - 1}'
 
-    def contains(self, values):
+    def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         return Integers(self.levels).contains(values)

@@ -5,6 +5,7 @@ Nothing here needs TensorFlow, so that models can be listed and shown at once.
 
 import json
 import math
+import os
 import pathlib
 import reprlib
 import stat
@@ -44,7 +45,7 @@ FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f')}
 
 
-def read_config(path) -> dict:
+def read_config(path: str | os.PathLike) -> dict:
     """Reads a folder's configuration, from the folder or from the file.
 
     Raises:
@@ -102,7 +103,7 @@ def recipe_of(config: dict) -> dict:
     return {part: config[part] for part in ('about', 'model', 'dataset', 'training') if part in config}
 
 
-def read_card(folder) -> str:
+def read_card(folder: str | os.PathLike) -> str:
     """Reads a folder's card, in Markdown.
 
     Raises:

@@ -1,12 +1,14 @@
 """DensityModel: generative models whose log-probability one can compute, exactly or as a bound."""
 
 import abc
+import os
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 from tfdgm.conditions import Condition
@@ -43,23 +45,23 @@ class DensityModel(GenerativeModel):
         self.bits_per_dim_tracker = keras.metrics.Mean(name='bits_per_dim')
 
     @abc.abstractmethod
-    def log_prob(self, x, condition=None, training=False):
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Log-probability of each event, in nats: `[batch, *event_shape]` -> `[batch]`, float32."""
 
-    def training_loss(self, x, condition):
+    def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return -ops.cast(self.log_prob(x, condition, training=True), 'float32')
 
-    def validation_loss(self, x, condition):
+    def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return -self(x if condition is None else (x, condition))
 
-    def update_metrics(self, losses, x, sample_weight):
+    def update_metrics(self, losses: tf.Tensor, x: tf.Tensor, sample_weight: tf.Tensor | None):
         self.nll_tracker.update_state(losses, sample_weight)
         # A mean over the sites of all events, which may have more and fewer.
         sites = self.sites_of(x)
         weights = sites if sample_weight is None else sites * ops.cast(sample_weight, 'float32')
         self.bits_per_dim_tracker.update_state(losses / (sites * np.log(2)), weights)
 
-    def sites_of(self, x):
+    def sites_of(self, x: tf.Tensor) -> tf.Tensor:
         """How many numbers each event has, without those that fill it up: `[batch]`, float32."""
         if not self.variable_length:
             return ops.full((ops.shape(x)[0],), float(self.num_sites), 'float32')
@@ -71,7 +73,7 @@ class DensityModel(GenerativeModel):
         """How many events a distribution scores at once, outside graphs and tapes: a power of two."""
         return self.sampling_batch
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor | tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
         x, condition = (inputs, None) if self.condition is None else checks.pair(inputs)
         checks.static_shape(x, self.event_shape, batch_rank=1)
         if condition is not None:
@@ -89,7 +91,7 @@ class DensityModel(GenerativeModel):
         x, _ = inputs.unpacked(x)
         return super().predict_step((x if y is None else (x, y),))
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: ArrayLike | Sequence[ArrayLike] | tf.data.Dataset, *args, **kwargs) -> np.ndarray:
         """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
         if inputs.is_pipeline(x) or self.condition is None:
             x, *_ = inputs.prepared(self, x, predicting=True)
@@ -100,7 +102,8 @@ class DensityModel(GenerativeModel):
         except UnboundLocalError:  # What Keras raises where there is no batch.
             raise inputs.no_batches() from None
 
-    def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
+    def export(self, filepath: str | os.PathLike, format: str = 'tf_saved_model', verbose: bool | None = None,
+               input_signature: list | None = None, **kwargs):
         """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""
         if input_signature is None:
             events = tf.TensorSpec((None, *self.event_shape), tf.float32, name='events')

@@ -1,10 +1,13 @@
 """The views of models that TensorFlow Probability understands: of samples alone, and with a density."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import tree
+from numpy.typing import ArrayLike
 
 from tfdgm import checks
 from tfdgm.execution import internals, pieces
@@ -149,7 +152,8 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         raise NotImplementedError(f'{type(self._model).__name__} gives samples and no density, so it has no '
                                   'log-probabilities. Compare samples instead, or take a tfdgm.DensityModel.')
 
-    def sample(self, sample_shape=(), seed=None, name='sample', **kwargs):
+    def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
+               name: str = 'sample', **kwargs) -> tf.Tensor:
         """`tfd.Distribution.sample`: `[*sample_shape, *batch_shape, *event_shape]`, float32.
 
         Raises:
@@ -200,7 +204,7 @@ class DensityDistribution(ModelDistribution):
         """Log-probabilities of events `[n, *event_shape]`, all at once."""
         return self._model(x if condition is None else (x, condition))
 
-    def log_prob(self, value, name='log_prob', **kwargs):
+    def log_prob(self, value: ArrayLike, name: str = 'log_prob', **kwargs) -> tf.Tensor:
         """`tfd.Distribution.log_prob`, in nats: `[…, *event_shape]` -> `[…]`, float32.
 
         Raises:
@@ -208,11 +212,11 @@ class DensityDistribution(ModelDistribution):
         """
         return super().log_prob(self._real_events(value), name, **kwargs)
 
-    def prob(self, value, name='prob', **kwargs):
+    def prob(self, value: ArrayLike, name: str = 'prob', **kwargs) -> tf.Tensor:
         """The exponential of `log_prob`."""
         return super().prob(self._real_events(value), name, **kwargs)
 
-    def unnormalized_log_prob(self, value, name='unnormalized_log_prob', **kwargs):
+    def unnormalized_log_prob(self, value: ArrayLike, name: str = 'unnormalized_log_prob', **kwargs) -> tf.Tensor:
         """The same as `log_prob`."""
         return super().unnormalized_log_prob(self._real_events(value), name, **kwargs)
 
@@ -245,7 +249,7 @@ class DensityDistribution(ModelDistribution):
         return [tf.debugging.Assert(tf.reduce_all(contained), [message, example])]
 
 
-def condition_tensor(condition, values):
+def condition_tensor(condition, values: ArrayLike | None):
     """Values of a condition as a checked tensor; None if there is neither.
 
     Raises:

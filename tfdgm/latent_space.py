@@ -5,6 +5,7 @@ import abc
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 
@@ -24,14 +25,14 @@ class LatentSpace(abc.ABC):
         """How many numbers the latents of an event have."""
 
     @abc.abstractmethod
-    def encode_batch(self, x, condition):
+    def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         """`encode`, of tensors: float32 `[batch, *event_shape]` -> `[batch, num_latents]`."""
 
     @abc.abstractmethod
-    def decode_batch(self, z, condition):
+    def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         """`decode`, of tensors: float32 `[batch, num_latents]` -> `[batch, *event_shape]`."""
 
-    def encode(self, x, condition=None) -> tf.Tensor:
+    def encode(self, x: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
         """The latents of events: `[batch, *event_shape]` -> `[batch, num_latents]`.
 
         A flow dequantises integers first, the same event always in the same way; `decode` gives them back.
@@ -51,7 +52,7 @@ class LatentSpace(abc.ABC):
         x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
         return self._run_batch(self.encode_batch, x, condition)
 
-    def decode(self, z, condition=None) -> tf.Tensor:
+    def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
         """The events of latents: `[batch, num_latents]` -> `[batch, *event_shape]`.
 
         Raises:
@@ -73,7 +74,8 @@ class LatentSpace(abc.ABC):
             condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
         return self._run_batch(self.decode_batch, z, condition)
 
-    def interpolate(self, first, second, steps: int = 8, condition=None) -> tf.Tensor:
+    def interpolate(self, first: ArrayLike, second: ArrayLike, steps: int = 8,
+                    condition: ArrayLike | None = None) -> tf.Tensor:
         """Events between others, their latents on a straight line: `[batch, steps, *event_shape]`.
 
         Args:

@@ -3,12 +3,14 @@
 import abc
 import functools
 import inspect
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, data, inputs
 from tfdgm.conditions import Condition
@@ -73,7 +75,7 @@ class GenerativeModel(Checkpointed, Trainer):
         """The numbers that a site of an event can hold."""
 
     @abc.abstractmethod
-    def sample(self, batch_size: int, condition, seed):
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         """Draws `batch_size` events, one for each condition, with a stateless seed: int32 `[2]`."""
 
     @property
@@ -86,7 +88,7 @@ class GenerativeModel(Checkpointed, Trainer):
         """How many events are drawn at once, a power of two: see `tfdgm.execution.pieces`."""
         return pieces.size_of(self.num_sites)
 
-    def padding(self, x):
+    def padding(self, x: tf.Tensor) -> tf.Tensor:
         """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""
         return ops.zeros_like(x, dtype='bool')
 
@@ -97,17 +99,17 @@ class GenerativeModel(Checkpointed, Trainer):
         """How many features the condition has, 0 if there is none."""
         return 0 if self.condition is None else self.condition.num_features
 
-    def encode_condition(self, condition):
+    def encode_condition(self, condition: tf.Tensor | None) -> tf.Tensor | None:
         """The features of values of the condition, float32 `[batch, condition_features]`, or None if there is none."""
         return None if condition is None else self.condition.encode(condition)
 
-    def is_valid(self, condition):
+    def is_valid(self, condition: tf.Tensor | None):
         """Whether each value of the model's condition, if it has one, is valid: booleans `[batch]`, or True."""
         return condition is None or ops.all(ops.isfinite(self.encode_condition(condition)), axis=-1)
 
     # Using the model -------------------------------------------------------------------------------------------------
 
-    def adapt(self, x):
+    def adapt(self, x: ArrayLike | tf.data.Dataset):
         """Takes the means and standard deviations by which the model standardises real values: call it before `fit`.
 
         A network learns best from values of order 1, and mixtures of Gaussians start from there. The likelihood counts
@@ -133,7 +135,7 @@ class GenerativeModel(Checkpointed, Trainer):
         checks.events(self, x)
         self.standardization.initialize(x)
 
-    def distribution(self, condition=None, validate_args: bool = False) -> ModelDistribution:
+    def distribution(self, condition: ArrayLike | None = None, validate_args: bool = False) -> ModelDistribution:
         """This model as a `tfd.Distribution`. It is free to make, owns no variables and follows the training.
 
         Args:
@@ -149,7 +151,7 @@ class GenerativeModel(Checkpointed, Trainer):
         """
         return self.distribution_class(self, condition, validate_args=validate_args)
 
-    def run(self, method, *args, jit_compile: bool):
+    def run(self, method: Callable, *args, jit_compile: bool):
         """Calls one of the model's methods as a compiled function, which is kept for the next call.
 
         Args:
@@ -168,7 +170,7 @@ class GenerativeModel(Checkpointed, Trainer):
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: str | os.PathLike, *args, **kwargs):
         """`keras.Model.save`, to a file that ends in `.keras`.
 
         Raises:
@@ -179,12 +181,12 @@ class GenerativeModel(Checkpointed, Trainer):
                              "Its weights alone go to one that ends in .weights.h5, by save_weights.")
         super().save(filepath, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         arguments = {name: getattr(self, name, value) for name, value in self._arguments.items()
                      if name not in ('name', 'dtype', 'trainable')}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         return {**super().get_config(), **keras.saving.serialize_keras_object(plain)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         return cls(**keras.saving.deserialize_keras_object(config))

@@ -41,7 +41,7 @@ class Output(Configured, abc.ABC):
         return 1
 
     @abc.abstractmethod
-    def distribution(self, parameters) -> tfd.Distribution:
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Makes the distributions of all sites.
 
         Args:
@@ -52,7 +52,7 @@ class Output(Configured, abc.ABC):
         """
 
     @abc.abstractmethod
-    def quantile(self, parameters, uniforms):
+    def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """Draws values by inverting the distribution function, so that a seed means the same values everywhere.
 
         TFP's own samplers leave the choice of the random bits' algorithm to the device, and XLA chooses otherwise.
@@ -65,15 +65,15 @@ class Output(Configured, abc.ABC):
             `[...]`, one value for each site.
         """
 
-    def scale(self, x):
+    def scale(self, x: tf.Tensor) -> tf.Tensor:
         """What a network sees of the values `x`: one number each, of order 1, and 0 of 0. `[...]` -> `[...]`."""
         return x
 
-    def unscale(self, x):
+    def unscale(self, x: tf.Tensor) -> tf.Tensor:
         """The inverse of `scale`."""
         return x
 
-    def indicators(self, x):
+    def indicators(self, x: tf.Tensor) -> tf.Tensor:
         """`[...]` -> `[..., num_indicators]`: numbers of which any function of a discrete value is an affine one."""
         return ops.expand_dims(x, -1)
 
@@ -94,18 +94,18 @@ class Bernoulli(Output):
     """
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return 1
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Bernoulli(logits=parameters[..., 0], dtype=tf.float32)
 
-    def quantile(self, parameters, uniforms):
+    def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         probability = self.distribution(parameters).probs_parameter()
         return tf.cast(uniforms[..., 0] < probability, tf.float32)
 
     @property
-    def support(self):
+    def support(self) -> Support:
         return Integers(2)
 
 
@@ -113,20 +113,20 @@ class Quantised(Output):
     """Base class of outputs whose values are integers 0 … levels-1; a subclass has the field `levels`."""
 
     @property
-    def num_indicators(self):
+    def num_indicators(self) -> int:
         return self.levels - 1
 
-    def scale(self, x):
+    def scale(self, x: tf.Tensor) -> tf.Tensor:
         return x / (self.levels - 1)
 
-    def unscale(self, x):
+    def unscale(self, x: tf.Tensor) -> tf.Tensor:
         return ops.round(x * (self.levels - 1))
 
-    def indicators(self, x):
+    def indicators(self, x: tf.Tensor) -> tf.Tensor:
         return ops.cast(ops.expand_dims(x, -1) == ops.arange(1, self.levels, dtype=x.dtype), x.dtype)
 
     @property
-    def support(self):
+    def support(self) -> Support:
         return Integers(self.levels)
 
 
@@ -148,19 +148,19 @@ class Categorical(Quantised):
         self._keep(levels=checks.integer(self.levels, 'levels of Categorical', 2))
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return self.levels
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Categorical(logits=parameters, dtype=tf.float32)
 
-    def quantile(self, parameters, uniforms):
+    def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         cumulative = tf.cumsum(self.distribution(parameters).probs_parameter(), axis=-1)
         # The last level takes what rounding leaves of the sum.
         return tf.reduce_sum(tf.cast(uniforms >= cumulative[..., :-1], tf.float32), axis=-1)
 
 
-def chosen_component(logits, uniforms):
+def chosen_component(logits, uniforms: tf.Tensor):
     """Draws a component of a mixture: `[..., components]`, of which one is 1 and the others 0."""
     components = logits.shape[-1]
     if components == 1:
@@ -194,7 +194,7 @@ class MixtureOfGaussians(Output):
         self._keep(min_scale=checks.positive(self.min_scale, 'min_scale of MixtureOfGaussians'))
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return 3 * self.components
 
     def _parts(self, parameters):
@@ -204,10 +204,10 @@ class MixtureOfGaussians(Output):
         normal = tfd.Normal(locations + spread.astype('float32'), tf.math.softplus(scales) + self.min_scale)
         return tfd.Categorical(logits=logits), normal
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.MixtureSameFamily(*self._parts(parameters))
 
-    def quantile(self, parameters, uniforms):
+    def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         mixture, normal = self._parts(parameters)
         chosen = chosen_component(mixture.logits, uniforms[..., :1])
         location = tf.reduce_sum(chosen * normal.loc, axis=-1)
@@ -215,7 +215,7 @@ class MixtureOfGaussians(Output):
         return tfd.Normal(location, scale).quantile(uniforms[..., 1])
 
     @property
-    def support(self):
+    def support(self) -> Support:
         return Reals()
 
 
@@ -249,7 +249,7 @@ class MixtureOfLogistics(Quantised):
         self._keep(components=checks.integer(self.components, 'components of MixtureOfLogistics'))
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return 3 * self.components
 
     def _parts(self, parameters):
@@ -263,18 +263,18 @@ class MixtureOfLogistics(Quantised):
         scales = tf.exp(tf.clip_by_value(log_scales, least, 7.)) * half
         return logits, tfd.Logistic((locations + spread + 1) * half, scales)
 
-    def components_of(self, parameters) -> tfd.Distribution:
+    def components_of(self, parameters: tf.Tensor) -> tfd.Distribution:
         """The distributions of the components, batch shape `[..., components]`."""
         _, logistic = self._parts(parameters)
         # TFP rounds up: a level takes what lies up to one half from it.
         return DiscretizedLogistic(
             tfd.TransformedDistribution(logistic, tfp.bijectors.Shift(-0.5)), low=0., high=self.levels - 1.)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         logits, _ = self._parts(parameters)
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), self.components_of(parameters))
 
-    def quantile(self, parameters, uniforms):
+    def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         logits, logistic = self._parts(parameters)
         chosen = chosen_component(logits, uniforms[..., :1])
         values = logistic.quantile(uniforms[..., 1:])

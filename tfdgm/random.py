@@ -1,13 +1,14 @@
 """Random numbers that a seed fixes everywhere: eagerly, in a graph and under XLA."""
 
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 
-def stateless_seed(seed):
+def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
     """Makes TensorFlow's stateless seed of what people pass: an integer, a stateless seed, or None for a fresh one.
 
     Raises:
@@ -41,17 +42,17 @@ def random_state(seed: int) -> np.random.RandomState:
     return np.random.RandomState(in_32_bits(seed))
 
 
-def split(seed, count: int):
+def split(seed: tf.Tensor, count: int):
     """`count` independent seeds from one."""
     return tf.unstack(tf.random.experimental.stateless_split(seed, count, alg='philox'))
 
 
-def fold_in(seed, number):
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """Another seed, which follows from a seed and an integer."""
     return tf.random.experimental.stateless_fold_in(seed, number, alg='philox')
 
 
-def uniforms(shape, seed):
+def uniforms(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Independent float32 numbers, uniform on the open interval (0, 1).
 
     Of a seed, the numbers of a larger shape begin with those of a smaller one, if only the first axis differs.
@@ -62,12 +63,12 @@ def uniforms(shape, seed):
     return to_unit(bits)
 
 
-def to_unit(bits):
+def to_unit(bits: tf.Tensor) -> tf.Tensor:
     """Random bits, uint32, as float32 numbers on the open interval (0, 1)."""
     return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) * 2**-23
 
 
-def hashed_uniforms(x, draw=0):
+def hashed_uniforms(x: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:
     """Float32 numbers, as if uniform on (0, 1), that follow from the event that they belong to.
 
     Args:

@@ -4,6 +4,8 @@ import abc
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
 
 
 class Support(abc.ABC):
@@ -13,7 +15,7 @@ class Support(abc.ABC):
     is_discrete: bool
 
     @abc.abstractmethod
-    def contains(self, x):
+    def contains(self, x: ArrayLike) -> np.ndarray | tf.Tensor:
         """Whether each number, of an array or a float32 tensor, is one of them: booleans of the same shape."""
 
     @abc.abstractmethod
@@ -34,7 +36,7 @@ class Integers(Support):
 
     is_discrete = True
 
-    def contains(self, x):
+    def contains(self, x: ArrayLike) -> np.ndarray | tf.Tensor:
         return (x >= 0) & (x < self.levels) & (x % 1 == 0)
 
     def __str__(self):
@@ -52,7 +54,7 @@ class Reals(Support):
 
     is_discrete = False
 
-    def contains(self, x):
+    def contains(self, x: ArrayLike) -> np.ndarray | tf.Tensor:
         return abs(x) < np.inf
 
     def __str__(self):

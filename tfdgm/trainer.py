@@ -7,6 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 from tfdgm.execution import extremes, internals
@@ -46,10 +47,10 @@ class Trainer(keras.Model, abc.ABC):
     # What a family defines -------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def training_loss(self, x, condition):
+    def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         """The loss of each event that `fit` lowers: `[batch, *event_shape]` -> `[batch]`, float32."""
 
-    def validation_loss(self, x, condition):
+    def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         """The loss of each event that `evaluate` measures, by default that of training."""
         return self.training_loss(x, condition)
 
@@ -70,7 +71,7 @@ class Trainer(keras.Model, abc.ABC):
         """Whether a layer has a data-dependent initialisation that is still to come."""
         return False
 
-    def initialize(self, x, condition):
+    def initialize(self, x: tf.Tensor, condition: tf.Tensor | None):
         """Data-dependent initialisation, from the first events `[n, *event_shape]` and their conditions."""
 
     # Compiling -------------------------------------------------------------------------------------------------------
@@ -109,12 +110,12 @@ class Trainer(keras.Model, abc.ABC):
             return not self.run_eagerly and self._chooses_xla(is_faster)
         return bool(self._asked_jit_compile)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict:
         """What `compile` was asked for, not what it chose: a model may be loaded where the choice is another."""
         config = super().get_compile_config()
         return {**config, 'jit_compile': self._asked_jit_compile} if config else config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict):
         # Keras compiles a model that it loads only if a class with its own `compile` has this method too.
         config = keras.saving.deserialize_keras_object(config)
         if self._is_distributed and config.get('jit_compile') is True:
@@ -243,7 +244,8 @@ class Trainer(keras.Model, abc.ABC):
 
     # Keras's methods -------------------------------------------------------------------------------------------------
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(self, x: ArrayLike | tf.data.Dataset | None = None, y: ArrayLike | None = None, *args,
+            **kwargs) -> keras.callbacks.History:
         """`keras.Model.fit`: `x` are the events and `y`, if any, their conditions.
 
         A pipeline gives events, pairs (event, condition), or triples with a weight; to weigh events without a
@@ -274,12 +276,12 @@ class Trainer(keras.Model, abc.ABC):
             self.initialize(events, condition)
         return x
 
-    def train_on_batch(self, x, y=None, *args, **kwargs):
+    def train_on_batch(self, x: ArrayLike, y: ArrayLike | None = None, *args, **kwargs):
         """`keras.Model.train_on_batch`."""
         self.initialized_from(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x: ArrayLike | tf.data.Dataset | None = None, y: ArrayLike | None = None, *args, **kwargs):
         """`keras.Model.evaluate`: with `return_dict=True`, the loss and the model's metrics. Checks as `fit` does."""
         # `fit` evaluates on what it has checked.
         arguments = {'x': x, 'y': y, **kwargs} if internals.is_from_fit(kwargs) else self._checked(

@@ -11,8 +11,8 @@ import sys
 def main():
     """Runs the command."""
     if 'tfdgm' not in sys.modules:
-        # A package that has not run yet: single modules can be imported from it, and `tfdgm.command_line.cli` runs it when
-        # it must.
+        # A package that has not run yet: single modules can be imported from it, and `tfdgm.command_line.cli` runs it
+        # when it must.
         sys.modules['tfdgm'] = importlib.util.module_from_spec(importlib.util.find_spec('tfdgm'))
     from tfdgm.command_line import cli
 

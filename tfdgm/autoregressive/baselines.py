@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -24,7 +25,7 @@ class BiasedChain(AutoregressiveModel):
             self.condition_features, shape, dtype=self.dtype_policy, name='condition_bias')
         self.built = True
 
-    def biases(self, batch_size, condition):
+    def biases(self, batch_size: int, condition: tf.Tensor | None) -> tf.Tensor:
         """`[batch, sites, num_parameters]`."""
         biases = self.bias + self.condition_bias(self.encode_condition(condition))
         return ops.broadcast_to(biases, (batch_size, *self.bias.shape))
@@ -44,13 +45,13 @@ class Independent(BiasedChain):
     Args: as in `AutoregressiveModel`.
     """
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         return self.from_chain(self.biases(ops.shape(x)[0], condition))
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         return self.biases(batch_size, condition)
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         return state[:, position], state
 
 
@@ -75,17 +76,17 @@ class MarkovChain(BiasedChain):
             shape=(self.num_sites - 1, self.output.num_indicators, self.output.num_parameters),
             initializer='zeros', name='transition')
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         previous = self.output.indicators(ops.cast(self.to_chain(x)[:, :-1], 'float32'))
         changes = ops.einsum('bsi,sip->bsp', ops.cast(previous, self.compute_dtype), self.transition)
         first = ops.zeros_like(changes[:, :1]) if self.num_sites > 1 else 0
         changes = ops.concatenate([first, changes], axis=1) if self.num_sites > 1 else 0
         return self.from_chain(self.biases(ops.shape(x)[0], condition) + changes)
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         return self.biases(batch_size, condition)
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         # The first position has no transition: it meets a table of zeros.
         tables = ops.pad(ops.convert_to_tensor(self.transition), [[1, 0], [0, 0], [0, 0]])
         return state[:, position] + ops.matmul(self.output.indicators(previous), tables[position]), state
@@ -116,15 +117,15 @@ class FVSBN(BiasedChain):
             shape=(self.num_sites, self.num_sites, self.output.num_parameters), initializer='zeros', name='kernel')
         self._earlier = np.triu(np.ones((self.num_sites, self.num_sites), 'float32'), k=1)[..., None]
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         values = ops.cast(self.output.scale(self.to_chain(x)), self.compute_dtype)
         kernel = self.kernel * ops.cast(self._earlier, self.compute_dtype)
         return self.from_chain(self.biases(ops.shape(x)[0], condition) + ops.tensordot(values, kernel, axes=1))
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         return self.biases(batch_size, condition)
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         row = self.kernel[ops.maximum(position - 1, 0)]
         state = state + self.output.scale(previous)[:, None, None] * row
         return state[:, position], state

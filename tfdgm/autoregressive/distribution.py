@@ -1,7 +1,10 @@
 """AutoregressiveDistribution: completes events of which a part is known, and ends them early."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfdgm import checks
 from tfdgm.distribution import DensityDistribution
@@ -10,7 +13,9 @@ from tfdgm.distribution import DensityDistribution
 class AutoregressiveDistribution(DensityDistribution):
     """A `ModelDistribution` that completes events of which a part is known, and draws shorter ones."""
 
-    def sample(self, sample_shape=(), seed=None, name='sample', observed=None, mask=None, length=None):
+    def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
+               name: str = 'sample', observed: ArrayLike | None = None, mask: ArrayLike | None = None,
+               length: ArrayLike | None = None) -> tf.Tensor:
         """`tfd.Distribution.sample`; with `observed` and `mask`, it completes events of which a part is known.
 
         The sites are drawn in the order of the chain, each given all before it. So the rest is drawn from its exact
@@ -63,7 +68,7 @@ class AutoregressiveDistribution(DensityDistribution):
         return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
 
 
-def checked_observed(model, x, mask, shape):
+def checked_observed(model, x: tf.Tensor, mask, shape):
     """Checks the known part of events that are to be completed.
 
     Args:
@@ -98,7 +103,7 @@ def checked_observed(model, x, mask, shape):
     return parts
 
 
-def checked_lengths(model, values, shape):
+def checked_lengths(model, values: tf.Tensor, shape):
     """Checks how many steps events are to have.
 
     Args:

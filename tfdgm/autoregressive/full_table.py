@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 from tfdgm.autoregressive.model import AutoregressiveModel
@@ -67,7 +69,7 @@ class FullTable(AutoregressiveModel):
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype('int32')
         self.built = True
 
-    def count(self, x):
+    def count(self, x: ArrayLike):
         """Sets the table to the frequencies of events, which is its exact maximum-likelihood estimate.
 
         An event that never occurs gets the log-probability -100, since float32 has no logarithm of 0.
@@ -105,7 +107,7 @@ class FullTable(AutoregressiveModel):
         logits = ops.reshape(logits, ops.shape(places))
         return logits if self.output.num_parameters > 1 else logits[..., 1:] - logits[..., :1]
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         values = ops.cast(self.to_chain(x), 'int32')[:, :-1]
         beginnings = [ops.zeros_like(values[:, 0]) if self.num_sites > 1 else ops.zeros((ops.shape(x)[0],), 'int32')]
         for position in range(self.num_sites - 1):
@@ -113,10 +115,10 @@ class FullTable(AutoregressiveModel):
         places = ops.stack(beginnings, axis=1) + self._starts
         return self.from_chain(self._of_beginnings(self._marginals(condition), places))
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         return self._marginals(condition), ops.zeros((batch_size,), 'int32')
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         marginals, beginning = state
         moved = (beginning + ops.cast(previous, 'int32')) * self._levels
         beginning = ops.where(position > 0, moved, beginning)

@@ -12,14 +12,14 @@ from keras import ops
 from tfdgm.execution.gradients import with_gradient
 
 
-def lstm_step(gates, cell):
+def lstm_step(gates: tf.Tensor, cell):
     """One step of an LSTM from its gates `[…, 4 * filters]`: the hidden state and the cell."""
     output_gate, forget_gate, input_gate, candidate = activations(gates)
     cell = forget_gate * cell + input_gate * candidate
     return output_gate * ops.tanh(cell), cell
 
 
-def activations(gates):
+def activations(gates: tf.Tensor):
     """The output, forget and input gates and the cell candidate, from their preactivations."""
     output_gate, forget_gate, input_gate, candidate = ops.split(gates, 4, axis=-1)
     return ops.sigmoid(output_gate), ops.sigmoid(forget_gate), ops.sigmoid(input_gate), ops.tanh(candidate)
@@ -30,7 +30,7 @@ def neighbours(hidden, offsets):
     return ops.concatenate([shifted(hidden, offset) for offset in offsets], axis=-1)
 
 
-def shifted(values, offset):
+def shifted(values: tf.Tensor, offset) -> tf.Tensor:
     """`[…, sites, batch, filters]` with each site's values taken from `offset` sites further, zeros beyond the ends."""
     if offset == 0:
         return values
@@ -39,14 +39,14 @@ def shifted(values, offset):
     return padded[..., after:after + sites, :, :]
 
 
-def project(values, kernel):
+def project(values: tf.Tensor, kernel) -> tf.Tensor:
     """A matrix product over the last axis."""
     # Flat, for in half precision `ops.matmul` makes something of more axes that XLA can't differentiate in a loop.
     flat = ops.reshape(values, (-1, values.shape[-1]))
     return ops.reshape(ops.matmul(flat, kernel), (*ops.shape(values)[:-1], kernel.shape[-1]))
 
 
-def hidden_states(gates, kernel, offsets):
+def hidden_states(gates: tf.Tensor, kernel, offsets):
     """Hidden states after each step: `[steps, sites, batch, 4 * filters]` -> `[steps, sites, batch, filters]`.
 
     Args:

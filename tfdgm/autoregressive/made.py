@@ -78,24 +78,24 @@ class MADE(AutoregressiveModel):
         return np.stack([self._permutation(order) for order in orders])
 
     @property
-    def scoring_batch(self):
+    def scoring_batch(self) -> int:
         # Every piece masks all weights anew, and an event takes little memory: larger pieces than of other models.
         widest = max(*self.hidden_units, self.num_sites * self.output.num_parameters)
         return max(super().scoring_batch, 1 << (2**25 // widest).bit_length() - 1)
 
-    def mask_parameters(self, x, condition, mask, training=False):
+    def mask_parameters(self, x: tf.Tensor, condition: tf.Tensor | None, mask, training: bool = False) -> tf.Tensor:
         """The parameters at every site under one mask: `[batch, *event_shape, num_parameters]`."""
         values = ops.cast(self.output.scale(ops.reshape(x, (-1, self.num_sites))), self.compute_dtype)
         result = self.network(values, self.encode_condition(condition), mask_index=mask, training=training)
         return ops.reshape(result, (-1, *self.event_shape, self.output.num_parameters))
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """The parameters under one mask: in training one drawn at random, else the first."""
         mask = keras.random.randint((), 0, self.num_masks, seed=self._mask_draws) if (
             training and self.num_masks > 1) else 0
         return self.mask_parameters(x, condition, mask, training)
 
-    def standardized_log_prob(self, x, condition, training):
+    def standardized_log_prob(self, x: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tf.Tensor:
         if training or self.num_masks == 1:
             return super().standardized_log_prob(x, condition, training)
 
@@ -104,20 +104,20 @@ class MADE(AutoregressiveModel):
             tf.range(self.num_masks), fn_output_signature=tf.float32)
         return ops.logsumexp(log_probs, axis=0) - np.log(self.num_masks)
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         if self.num_masks > 1 and seed is not None:
             masks = tf.random.stateless_uniform((batch_size,), seed, maxval=self.num_masks, dtype='int32', alg='philox')
         else:
             masks = ops.zeros((batch_size,), 'int32')
         return self.network.initial_state(masks, self.encode_condition(condition))
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         return self.network.step(state, position, self.output.scale(previous))
 
-    def chain_of_samples(self, x, state):
+    def chain_of_samples(self, x: tf.Tensor, state) -> tf.Tensor:
         sites = ops.take(self.orderings.astype('int32'), state['masks'], axis=0)
         return ops.take_along_axis(ops.reshape(x, (-1, self.num_sites)), sites, axis=1)
 
-    def samples_from_chain(self, values, state):
+    def samples_from_chain(self, values: tf.Tensor, state) -> tf.Tensor:
         positions = ops.take(np.argsort(self.orderings, axis=1).astype('int32'), state['masks'], axis=0)
         return ops.reshape(ops.take_along_axis(values, positions, axis=1), (-1, *self.event_shape))

@@ -14,6 +14,7 @@ from tfdgm.density import DensityModel
 from tfdgm.execution import extremes
 from tfdgm.layers import Standardization
 from tfdgm.outputs import Bernoulli, Output
+from tfdgm.support import Support
 
 
 class AutoregressiveModel(DensityModel):
@@ -60,12 +61,12 @@ class AutoregressiveModel(DensityModel):
             self.standardization_shape, dtype='float32', name='standardization')
 
     @property
-    def output(self):
+    def output(self) -> Output:
         """The family of each site, one of `tfdgm.outputs`."""
         return self._output
 
     @property
-    def support(self):
+    def support(self) -> Support:
         return self.output.support
 
     @property
@@ -90,11 +91,11 @@ class AutoregressiveModel(DensityModel):
         raise ValueError(f"order must be 'natural', 'random' or a permutation of the {self.num_sites} sites "
                          f'0 … {self.num_sites - 1}, got {order!r}.')
 
-    def to_chain(self, x):
+    def to_chain(self, x: tf.Tensor) -> tf.Tensor:
         """Flattens events, their sites in the order of the chain: `[batch, *event_shape]` -> `[batch, sites]`."""
         return self._permute(ops.reshape(x, (-1, self.num_sites)), self.ordering)
 
-    def from_chain(self, values):
+    def from_chain(self, values: tf.Tensor) -> tf.Tensor:
         """The inverse of `to_chain`, with any trailing axes: `[batch, sites, …]` -> `[batch, *event_shape, …]`."""
         values = self._permute(values, np.argsort(self.ordering))
         return ops.reshape(values, (-1, *self.event_shape, *values.shape[2:]))
@@ -104,15 +105,15 @@ class AutoregressiveModel(DensityModel):
         return values if natural else ops.take(values, indices, axis=1)
 
     @abc.abstractmethod
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """The output's parameters at every site: `[batch, *event_shape]` -> `[batch, *event_shape, num_parameters]`."""
 
     @abc.abstractmethod
-    def initial_state(self, batch_size: int, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None):
         """The state before the first site: a structure of tensors. `seed` is for systems that draw something first."""
 
     @abc.abstractmethod
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         """The parameters at one position.
 
         Args:
@@ -129,7 +130,7 @@ class AutoregressiveModel(DensityModel):
         """The shape of the means and standard deviations of real values: a 1 where sites share one."""
         return self.event_shape
 
-    def log_prob(self, x, condition=None, training=False):
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         if self.standardization is None:
             return self.standardized_log_prob(x, condition, training)
         x = ops.cast(x, 'float32')
@@ -139,15 +140,15 @@ class AutoregressiveModel(DensityModel):
             x, standardized, self.is_valid(condition), self.padding(x))
         return log_density + log_det * self.sites_of(x)
 
-    def standardized_log_prob(self, x, condition, training):
+    def standardized_log_prob(self, x: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tf.Tensor:
         """`log_prob` of standardised values, in their units."""
         return self.log_prob_given(self.parameters(x, condition, training), x)
 
-    def log_prob_given(self, parameters, x):
+    def log_prob_given(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""
         return ops.sum(ops.reshape(self.site_log_probs(parameters, x), (-1, self.num_sites)), axis=1)
 
-    def site_log_probs(self, parameters, x):
+    def site_log_probs(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Log-probability of each site, `[batch, *event_shape]`, in nats.
 
         It is NaN where a value lies outside the support: what TFP's distributions give there differs.
@@ -162,7 +163,7 @@ class AutoregressiveModel(DensityModel):
         """How many positions of the chain make a row: see `start_row`."""
         return self.num_sites
 
-    def start_row(self, state, row, previous):
+    def start_row(self, state, row, previous: tf.Tensor):
         """The state at the start of a row, for systems that compute something for all the sites of a row at once.
 
         Args:
@@ -177,7 +178,7 @@ class AutoregressiveModel(DensityModel):
         """How many positions of the chain, a divisor of `row_length`, make a pixel: see `start_pixel`."""
         return 1
 
-    def start_pixel(self, state, position, previous):
+    def start_pixel(self, state, position: tf.Tensor, previous: tf.Tensor):
         """The state at the start of a pixel, for systems that compute something for all its positions at once.
 
         Args:
@@ -187,7 +188,8 @@ class AutoregressiveModel(DensityModel):
         """
         return state
 
-    def sample(self, batch_size, condition, seed, observed=None, mask=None, length=None):
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor, observed: tf.Tensor | None = None,
+               mask: tf.Tensor | None = None, length: tf.Tensor | None = None) -> tf.Tensor:
         """Draws events, as `GenerativeModel.sample`.
 
         Where `mask` is 1 the value is that of `observed`, both `[batch, *event_shape]`: later sites are drawn given it,
@@ -243,10 +245,10 @@ class AutoregressiveModel(DensityModel):
             samples = tf.where(within, samples, np.nan)
         return samples
 
-    def chain_of_samples(self, x, state):
+    def chain_of_samples(self, x: tf.Tensor, state) -> tf.Tensor:
         """The inverse of `samples_from_chain`."""
         return self.to_chain(x)
 
-    def samples_from_chain(self, values, state):
+    def samples_from_chain(self, values: tf.Tensor, state) -> tf.Tensor:
         """Puts sampled values `[batch, sites]` back in place; `state` is the last one."""
         return self.from_chain(values)

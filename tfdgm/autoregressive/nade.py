@@ -72,7 +72,7 @@ class NADE(AutoregressiveModel):
         self._block_size = max(1, round(sites ** 0.5 / 2))
         self.built = True
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         values = ops.cast(self.output.scale(self.to_chain(x)), self.compute_dtype)
         batch_size, features = ops.shape(values)[0], self.encode_condition(condition)
         bias = ops.cast(self.bias + self.condition_bias(features), 'float32')
@@ -127,14 +127,14 @@ class NADE(AutoregressiveModel):
             return ops.sum(hidden * output_kernel[..., 0], axis=-1, keepdims=True)
         return ops.einsum('bsh,shp->bsp', hidden, output_kernel)
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         features = self.encode_condition(condition)
         preactivation = self.bias + self.condition_bias(features)
         output_bias = self.output_bias + self.output_condition_bias(features)
         return (ops.broadcast_to(preactivation, (batch_size, self.hidden_units)),
                 ops.broadcast_to(output_bias, (batch_size, *self.output_bias.shape)))
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         preactivation, output_bias = state
         row = self.kernel[ops.maximum(position - 1, 0)]
         preactivation = preactivation + ops.expand_dims(self.output.scale(previous), -1) * row

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +23,8 @@ KINDS = {
 
 
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
-         size: int | None = None, color_mode: str | None = None, labels: bool = False, classes=None, columns=None,
+         size: int | None = None, color_mode: str | None = None, labels: bool = False,
+         classes: Sequence[str] | None = None, columns: Sequence[int | str] | None = None,
          length: int | None = None, seed: int = 0) -> tf.data.Dataset:
     """Opens data as single events.
 
@@ -124,7 +126,7 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     return dataset
 
 
-def columns_of(name: str, columns=None) -> list | None:
+def columns_of(name: str, columns: Sequence[int | str] | None = None) -> list | None:
     """The names of a table's columns, in the order in which `load` gives them; None of a set that is no table.
 
     Raises:
@@ -172,7 +174,7 @@ def details_of(name: str, **arguments) -> dict:
     return {'data': recordings.describe(folder), 'rate': recordings.read(folder)[1], **details}
 
 
-def as_arrays(dataset):
+def as_arrays(dataset: tf.data.Dataset):
     """Reads a whole dataset into memory: an array of events, or a pair of arrays (events, labels).
 
     >>> import tfdgm

@@ -5,10 +5,12 @@ A waveform is an array of real numbers from -1 to 1. Models of sound see it afte
 """
 
 import io
+import os
 import pathlib
 import wave
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfdgm import atomic, checks
 
@@ -16,7 +18,7 @@ LARGEST = 2**15  # Of the 16-bit numbers in a WAV file.
 LARGEST_RATE = 1_000_000
 
 
-def encode(waveform, levels: int = 256) -> np.ndarray:
+def encode(waveform: ArrayLike, levels: int = 256) -> np.ndarray:
     """μ-law companding, ITU-T G.711's curve with μ = levels - 1, and rounding to the nearest level.
 
     Args:
@@ -39,7 +41,7 @@ def encode(waveform, levels: int = 256) -> np.ndarray:
     return np.floor((companded + 1) / 2 * mu + 0.5).astype('float32')
 
 
-def decode(values, levels: int = 256) -> np.ndarray:
+def decode(values: ArrayLike, levels: int = 256) -> np.ndarray:
     """The inverse of `encode`: the middle of each level, float32. NaN, which fills short events up, is silence.
 
     Raises:
@@ -58,7 +60,7 @@ def decode(values, levels: int = 256) -> np.ndarray:
     return (np.sign(companded) * np.expm1(abs(companded) * np.log1p(mu)) / mu).astype('float32')
 
 
-def read(path, rate: int) -> np.ndarray:
+def read(path: str | os.PathLike, rate: int) -> np.ndarray:
     """Reads a WAV file of 16-bit numbers.
 
     Args:
@@ -98,7 +100,7 @@ def read(path, rate: int) -> np.ndarray:
     return waveform
 
 
-def fitted(values, model, name) -> np.ndarray:
+def fitted(values: np.ndarray, model, name) -> np.ndarray:
     """Fills companded sound `[steps]` up with NaN to the length of a model's events.
 
     Raises:
@@ -112,7 +114,7 @@ def fitted(values, model, name) -> np.ndarray:
     return np.pad(values, (0, steps - len(values)), constant_values=np.nan)
 
 
-def write(path, waveform, rate: int):
+def write(path: str | os.PathLike, waveform: ArrayLike, rate: int):
     """Writes a waveform `[steps]`, real numbers from -1 to 1, as a WAV file of 16-bit numbers.
 
     Raises:

@@ -1,8 +1,10 @@
 """Tables of real numbers as data: CSV files of one's own, and those that TensorFlow Datasets knows."""
 
 import csv
+import os
 import pathlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +16,7 @@ MISSING = '', '?', 'na', 'n/a', 'nan', 'null', 'none'
 LARGEST = float(np.finfo('float32').max)
 
 
-def read(path, columns=None) -> np.ndarray:
+def read(path: str | os.PathLike, columns: Sequence[int | str] | None = None) -> np.ndarray:
     """Reads a CSV file of numbers.
 
     Args:

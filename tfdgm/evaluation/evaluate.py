@@ -1,16 +1,18 @@
 """Figures of held-out data: the likelihood in nats and bits per dimension, or the loss of models without one."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfdgm import data
 from tfdgm.data import images, paths
 from tfdgm.data.loading import KINDS
 from tfdgm.density import DensityModel
+from tfdgm.model import GenerativeModel
 from tfdgm.pretrained import files
 from tfdgm.support import Integers
 
 
-def held_out(model, dataset, batch_size: int | None = None) -> dict:
+def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int | None = None) -> dict:
     """The mean log-likelihood of a dataset; of a model without one, the metrics that `evaluate` gives.
 
     Args:
@@ -50,7 +52,7 @@ def held_out(model, dataset, batch_size: int | None = None) -> dict:
     }
 
 
-def arguments_for(model, config: dict, name: str) -> dict:
+def arguments_for(model: GenerativeModel, config: dict, name: str) -> dict:
     """The arguments with which `tfdgm.data.load` gives other data than a model was trained on, as the model takes them.
 
     Images get the model's number of pixels, of channels and of levels, sounds its length, tables its columns by their

@@ -1,15 +1,18 @@
 """Pictures of events."""
 
 import math
+import os
+from collections.abc import Sequence
 
 import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from tfdgm import atomic
 
 
-def grid(images, columns: int | None = None, gap: int = 1, zoom: int | None = None) -> np.ndarray:
+def grid(images: ArrayLike, columns: int | None = None, gap: int = 1, zoom: int | None = None) -> np.ndarray:
     """Tiles images into one, brightest where the values are highest.
 
     Args:
@@ -52,14 +55,15 @@ def default_zoom(height: int, width: int) -> int:
     return math.ceil(56 / max(height, width))
 
 
-def save_grid(path, images, **options):
+def save_grid(path: str | os.PathLike, images: ArrayLike, **options):
     """Writes `grid(images, **options)` as a PNG file."""
     pixels = grid(images, **options)
     with atomic.writing(path) as file:
         matplotlib.image.imsave(file, pixels, format='png')
 
 
-def save_spectrograms(path, waveforms, rate: int, titles=None):
+def save_spectrograms(path: str | os.PathLike, waveforms: Sequence[ArrayLike], rate: int,
+                      titles: Sequence[str] | None = None):
     """Writes the spectrograms of sounds beside each other as a PNG file, brightest where a frequency is loudest.
 
     Args:

@@ -3,12 +3,13 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
 from tfdgm.configuration import Configured
-from tfdgm.flows.invertible import InvertibleLayer
+from tfdgm.flows.invertible import InvertibleLayer, ValuesAndLogDet
 from tfdgm.support import Integers
 
 
@@ -30,7 +31,7 @@ class Levels(InvertibleLayer):
         super().__init__(**kwargs)
         self.levels, self.logit, self.num_sites = levels, logit, num_sites
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         if self.logit is None:
             return x / self.levels - 0.5, ops.convert_to_tensor(-self.num_sites * np.log(self.levels), 'float32')
         share = self.logit + (1 - 2 * self.logit) / self.levels * x
@@ -39,7 +40,7 @@ class Levels(InvertibleLayer):
         z = ops.log(share) - ops.log1p(-share)
         return z, -self._log_det(z)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         if self.logit is None:
             return (z + 0.5) * self.levels, ops.convert_to_tensor(self.num_sites * np.log(self.levels), 'float32')
         x = (ops.sigmoid(z) - self.logit) * (self.levels / (1 - 2 * self.logit))
@@ -110,17 +111,17 @@ class UniformDequantization(Configured):
         """The invertible layer from [0, levels) to the values that the flow sees, around 0, for so many sites."""
         return Levels(self.levels, self.logit, num_sites)
 
-    def distances(self, values):
+    def distances(self, values: tf.Tensor):
         """Of real values, how far they lie from the middle in units of all levels; infinite beyond a logit's ends."""
         distances = values / self.levels - 0.5
         if self.logit is None:
             return distances
         return ops.where(abs(distances) * (1 - 2 * self.logit) <= 0.5 + Levels.rounding, distances, np.inf)
 
-    def spread(self, x, draw=0):
+    def spread(self, x: tf.Tensor, draw=0):
         """Real values of integers `[batch, *event_shape]`, always the same of the same event and draw."""
         return x + random.hashed_uniforms(x, draw)
 
-    def quantise(self, values):
+    def quantise(self, values: tf.Tensor):
         """The integers of real values; the first and the last level take what lies beyond."""
         return ops.clip(ops.floor(values), 0, self.levels - 1)

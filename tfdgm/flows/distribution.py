@@ -1,5 +1,7 @@
 """The distributions of flows: of real values, a `tfd.TransformedDistribution`; of integers, one around it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -16,7 +18,8 @@ tfd = tfp.distributions
 class TemperedDistribution(DensityDistribution):
     """The distribution of a flow, whose latents have a temperature."""
 
-    def sample(self, sample_shape=(), seed=None, name='sample', temperature=1.):
+    def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
+               name: str = 'sample', temperature: float = 1.) -> tf.Tensor:
         """`tfd.Distribution.sample`, from latents that are multiplied by a temperature.
 
         Args:

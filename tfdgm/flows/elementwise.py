@@ -1,9 +1,10 @@
 """Invertible functions of single numbers, whose parameters a conditioner gives in place of a condition's features."""
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
-from tfdgm.flows.invertible import InvertibleLayer
+from tfdgm.flows.invertible import InvertibleLayer, ValuesAndLogDet
 
 # Of one coupling. Bounded, a coupling that has learned long can't blow up what comes from far outside the data, nor
 # lose it.
@@ -14,12 +15,12 @@ LARGEST_LOG_SCALE = 2.
 SMALLEST_DISCRIMINANT = 1e-15
 
 
-def bounded(log_scale):
+def bounded(log_scale: tf.Tensor) -> tf.Tensor:
     """A log-scale between its bounds, as it is near 0."""
     return LARGEST_LOG_SCALE * ops.tanh(log_scale / LARGEST_LOG_SCALE)
 
 
-def total(log_dets):
+def total(log_dets: tf.Tensor) -> tf.Tensor:
     """The sum over each event: `[batch, …]` -> `[batch]`."""
     return ops.sum(log_dets, axis=tuple(range(1, len(log_dets.shape))))
 
@@ -29,10 +30,10 @@ class Shift(InvertibleLayer):
 
     num_parameters = 1
 
-    def call(self, x, parameters, training=False):
+    def call(self, x: tf.Tensor, parameters: tf.Tensor, training: bool = False) -> ValuesAndLogDet:
         return x + parameters, ops.zeros(())
 
-    def inverse(self, z, parameters):
+    def inverse(self, z: tf.Tensor, parameters: tf.Tensor) -> ValuesAndLogDet:
         return z - parameters, ops.zeros(())
 
 
@@ -41,12 +42,12 @@ class Affine(InvertibleLayer):
 
     num_parameters = 2
 
-    def call(self, x, parameters, training=False):
+    def call(self, x: tf.Tensor, parameters: tf.Tensor, training: bool = False) -> ValuesAndLogDet:
         shift, log_scale = ops.split(parameters, 2, axis=-1)
         log_scale = bounded(log_scale)
         return x * ops.exp(log_scale) + shift, total(log_scale)
 
-    def inverse(self, z, parameters):
+    def inverse(self, z: tf.Tensor, parameters: tf.Tensor) -> ValuesAndLogDet:
         shift, log_scale = ops.split(parameters, 2, axis=-1)
         log_scale = bounded(log_scale)
         return (z - shift) * ops.exp(-log_scale), -total(log_scale)
@@ -79,7 +80,7 @@ class Spline(InvertibleLayer):
         """Logits of the bins' widths, of their heights, and the slopes at the knots between them."""
         return 3 * self.bins - 1
 
-    def call(self, x, parameters, training=False):
+    def call(self, x: tf.Tensor, parameters: tf.Tensor, training: bool = False) -> ValuesAndLogDet:
         inside, y, width, height, slope, left, lower, first, last = self._bins(x, parameters, of_data=True)
         # The quadratic equation that the place within the bin solves, in the form that loses no digits.
         rise = y - lower
@@ -91,7 +92,7 @@ class Spline(InvertibleLayer):
         log_det = -self._log_slope(place, slope, first, last)
         return ops.where(inside, left + place * width, x), total(ops.where(inside, log_det, 0.))
 
-    def inverse(self, z, parameters):
+    def inverse(self, z: tf.Tensor, parameters: tf.Tensor) -> ValuesAndLogDet:
         inside, y, width, height, slope, left, lower, first, last = self._bins(z, parameters, of_data=False)
         place = (y - left) / width
         between = place * (1 - place)

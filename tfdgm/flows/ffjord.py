@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
 from tfdgm.conditions import Condition
 from tfdgm.flows.dequantization import UniformDequantization
-from tfdgm.flows.invertible import Chain, Reshape
+from tfdgm.flows.invertible import Chain, Reshape, ValuesAndLogDet
 from tfdgm.flows.model import FlowModel
 from tfdgm.flows.networks import TimeNetwork
 from tfdgm.flows.ode import ODE
@@ -86,27 +87,27 @@ class FFJORD(FlowModel):
         self.built = True
 
     @property
-    def scoring_batch(self):
+    def scoring_batch(self) -> int:
         # The exact trace sees an event once for each of its numbers.
         return 1 << max(1, min(super().scoring_batch, 2**24 // self.num_sites**2)).bit_length() - 1
 
     # Values alone come without the trace, which costs most.
 
-    def to_latents(self, x, features):
+    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
         reshape, ode = self.flow.layers
         x, _ = self.units(x)
         x, _ = reshape(x)
         z, _ = ode.solve(x, -1, features, log_det=False)
         return z
 
-    def from_latents(self, z, features):
+    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
         reshape, ode = self.flow.layers
         x, _ = ode.solve(z, 1, features, log_det=False)
         x, _ = reshape.inverse(x)
         x, _ = self.units.inverse(x)
         return x
 
-    def compile(self, optimizer='adam', *args, jit_compile='auto', **kwargs):
+    def compile(self, optimizer='adam', *args, jit_compile: bool | str = 'auto', **kwargs):
         """`GenerativeModel.compile`; with an adaptive solver, without XLA.
 
         Raises:

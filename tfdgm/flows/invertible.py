@@ -13,7 +13,11 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
+
+# What either direction of a layer returns: the values, and the log-determinant of its Jacobian.
+ValuesAndLogDet = tuple[tf.Tensor, tf.Tensor]
 
 
 class InvertibleLayer(keras.layers.Layer, abc.ABC):
@@ -24,7 +28,7 @@ class InvertibleLayer(keras.layers.Layer, abc.ABC):
         self.built = True
 
     @abc.abstractmethod
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         """From data to latents.
 
         Args:
@@ -37,14 +41,14 @@ class InvertibleLayer(keras.layers.Layer, abc.ABC):
         """
 
     @abc.abstractmethod
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         """From latents to data: the values, and the log-determinant of the Jacobian of this direction."""
 
     def waits_for_data(self) -> bool:
         """Whether the layer has a data-dependent initialisation that is still to come; most have none."""
         return False
 
-    def initialize(self, x, features=None):
+    def initialize(self, x: tf.Tensor, features: tf.Tensor | None = None):
         """Data-dependent initialisation from the first values that the layer sees, if it waits for them."""
 
 
@@ -64,7 +68,7 @@ class Chain:
             total += log_det
         return x, total
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         total = ops.zeros(())
         for layer in reversed(self.layers):
             z, log_det = layer.inverse(z, features)
@@ -74,7 +78,7 @@ class Chain:
     def waits_for_data(self) -> bool:
         return any(layer.waits_for_data() for layer in self.layers)
 
-    def initialize(self, x, features=None):
+    def initialize(self, x: tf.Tensor, features: tf.Tensor | None = None):
         for layer in self.layers:
             layer.initialize(x, features)
             x, _ = layer(x, features)
@@ -87,10 +91,10 @@ class Inverse(InvertibleLayer):
         super().__init__(**kwargs)
         self.layer = layer
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return self.layer.inverse(x, features)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return self.layer(z, features)
 
 
@@ -101,11 +105,11 @@ class Standardize(InvertibleLayer):
         super().__init__(**kwargs)
         self.standardization, self.num_sites = standardization, num_sites
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         x, log_det = self.standardization(x)
         return x, log_det * self.num_sites
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         x, log_det = self.standardization(z, invert=True)
         return x, log_det * self.num_sites
 
@@ -117,10 +121,10 @@ class Reshape(InvertibleLayer):
         super().__init__(**kwargs)
         self.before, self.after = before, after
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return ops.reshape(x, (-1, *self.after)), ops.zeros(())
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return ops.reshape(z, (-1, *self.before)), ops.zeros(())
 
 
@@ -131,10 +135,10 @@ class Permutation(InvertibleLayer):
         super().__init__(**kwargs)
         self.order = np.asarray(order, 'int32')
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return ops.take(x, self.order, axis=-1), ops.zeros(())
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return ops.take(z, np.argsort(self.order).astype('int32'), axis=-1), ops.zeros(())
 
 
@@ -155,7 +159,7 @@ class Squeeze(InvertibleLayer):
         super().__init__(**kwargs)
         self.shape, self.checkerboard = shape, checkerboard
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         height, width, channels = self.shape
         x = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
         x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4, channels))
@@ -163,7 +167,7 @@ class Squeeze(InvertibleLayer):
             x = ops.take(x, self.colours, axis=3)
         return ops.reshape(x, (-1, height // 2, width // 2, 4 * channels)), ops.zeros(())
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         height, width, channels = self.shape
         z = ops.reshape(z, (-1, height // 2, width // 2, 4, channels))
         if self.checkerboard:

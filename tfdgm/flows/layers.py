@@ -6,10 +6,10 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm.flows.elementwise import Affine
-from tfdgm.flows.invertible import InvertibleLayer
+from tfdgm.flows.invertible import InvertibleLayer, ValuesAndLogDet
 
 
-def pixels(x) -> float:
+def pixels(x: tf.Tensor) -> float:
     """How many times an event `[batch, …, features]` repeats what happens to its last axis."""
     return float(np.prod(x.shape[1:-1]))
 
@@ -21,10 +21,10 @@ class Scaling(InvertibleLayer):
         super().__init__(**kwargs)
         self.log_scale = self.add_weight(shape=(features,), initializer='zeros', name='log_scale')
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return x * ops.exp(self.log_scale), ops.sum(self.log_scale)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return z * ops.exp(-self.log_scale), -ops.sum(self.log_scale)
 
 
@@ -54,7 +54,7 @@ class ActNorm(InvertibleLayer):
     def waits_for_data(self):
         return self.trainable and not self.initialized.numpy()
 
-    def initialize(self, x, features=None):
+    def initialize(self, x: tf.Tensor, features: tf.Tensor | None = None):
         if not self.waits_for_data():
             return
         # In float64: the variance of events far from order 1 is beyond float32.
@@ -69,10 +69,10 @@ class ActNorm(InvertibleLayer):
         self.shift.assign(-mean * ops.exp(log_scale))
         self.initialized.assign(1.)
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return x * ops.exp(self.log_scale) + self.shift, ops.sum(self.log_scale) * pixels(x)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return (z - self.shift) * ops.exp(-self.log_scale), -ops.sum(self.log_scale) * pixels(z)
 
 
@@ -116,14 +116,14 @@ class InvertibleConvolution(InvertibleLayer):
     # An image has more pixels than channels, so the product or the inverse of the factors comes first. A batch of
     # vectors has mostly fewer events than each has features: there the factors act one after the other.
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         lower, upper = self._factors()
         rows = x if len(x.shape) == 2 else tf.eye(x.shape[-1])
         for factor in (upper, lower, self.permutation):
             rows = ops.matmul(rows, ops.transpose(factor))
         return rows if len(x.shape) == 2 else ops.matmul(x, rows), ops.sum(self.log_scale) * pixels(x)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         lower, upper = self._factors()
         rows = z if len(z.shape) == 2 else tf.eye(z.shape[-1])
         columns = tf.linalg.triangular_solve(lower, ops.transpose(ops.matmul(rows, self.permutation)))
@@ -157,12 +157,12 @@ class Coupling(InvertibleLayer):
     def _whole(self, kept, changed):
         return ops.concatenate([kept, changed] if self.keep_first else [changed, kept], axis=-1)
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         kept, changed = self._parts(x)
         changed, log_det = self.function(changed, self.conditioner(kept, features))
         return self._whole(kept, changed), log_det
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         kept, changed = self._parts(z)
         changed, log_det = self.function.inverse(changed, self.conditioner(kept, features))
         return self._whole(kept, changed), log_det
@@ -187,7 +187,7 @@ class Split(InvertibleLayer):
         self.factored, self.affine = (height, width, channels - kept), Affine()
         self.num_factored = height * width * (channels - kept)
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         first, second = x[..., :self.kept], x[..., self.kept:]
         latents, log_det = self.rest(first, features, training=training)
         if self.prior is not None:
@@ -195,7 +195,7 @@ class Split(InvertibleLayer):
             log_det += second_log_det
         return ops.concatenate([latents, ops.reshape(second, (-1, self.num_factored))], axis=-1), log_det
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         first, log_det = self.rest.inverse(z[:, :-self.num_factored], features)
         second = ops.reshape(z[:, -self.num_factored:], (-1, *self.factored))
         if self.prior is not None:
@@ -206,5 +206,5 @@ class Split(InvertibleLayer):
     def waits_for_data(self):
         return self.rest.waits_for_data()
 
-    def initialize(self, x, features=None):
+    def initialize(self, x: tf.Tensor, features: tf.Tensor | None = None):
         self.rest.initialize(x[..., :self.kept], features)

@@ -12,7 +12,7 @@ from tfdgm import checks
 from tfdgm.conditions import Condition
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.elementwise import bounded
-from tfdgm.flows.invertible import Chain, Inverse, InvertibleLayer, Reshape
+from tfdgm.flows.invertible import Chain, Inverse, InvertibleLayer, Reshape, ValuesAndLogDet
 from tfdgm.flows.layers import ActNorm
 from tfdgm.flows.model import FlowModel
 from tfdgm.layers import MaskedNetwork
@@ -35,12 +35,12 @@ class MaskedAffine(InvertibleLayer):
         super().__init__(**kwargs)
         self.network = network
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         parameters = self.network(x, features)
         shift, log_scale = parameters[..., 0], bounded(parameters[..., 1])
         return x * ops.exp(log_scale) + shift, ops.sum(log_scale, axis=-1)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         ordering, size = self.network.orderings[0], self.network.num_sites
         ordered = tf.transpose(tf.gather(z, ordering, axis=1))
         state = self.network.initial_state(tf.zeros_like(z[:, 0], tf.int32), features)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tfdgm import checks, random
 from tfdgm.conditions import Condition
@@ -16,7 +17,7 @@ from tfdgm.execution import extremes
 from tfdgm.flows.bijector import as_bijector
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
-from tfdgm.flows.invertible import Chain, Standardize
+from tfdgm.flows.invertible import Chain, Standardize, ValuesAndLogDet
 from tfdgm.latent_space import LatentSpace
 from tfdgm.layers import Standardization
 from tfdgm.support import Reals, Support
@@ -98,7 +99,8 @@ class FlowModel(LatentSpace, DensityModel):
     def distribution_class(self):
         return FlowDistribution if self.dequantization is None else DequantizedDistribution
 
-    def continuous_distribution(self, condition=None, validate_args: bool = False) -> FlowDistribution:
+    def continuous_distribution(self, condition: ArrayLike | None = None,
+                                validate_args: bool = False) -> FlowDistribution:
         """The `tfd.TransformedDistribution` of real values: `distribution()`, or of integers what is around it.
 
         A dequantised event x has its values in [x, x + 1).
@@ -107,7 +109,7 @@ class FlowModel(LatentSpace, DensityModel):
 
     # Change of variables --------------------------------------------------------------------------------------------
 
-    def bijector(self, condition=None) -> tfb.Bijector:
+    def bijector(self, condition: ArrayLike | None = None) -> tfb.Bijector:
         """The bijector from latents `[…, num_sites]` to real events `[…, *event_shape]`: `forward` decodes.
 
         It is free to make and owns no variables. Make it anew after training: TFP keeps results by their arguments;
@@ -133,15 +135,15 @@ class FlowModel(LatentSpace, DensityModel):
         return as_bijector(self.transformation, self.event_shape, self.num_sites, features,
                            [variable.value for variable in self.trainable_variables])
 
-    def to_latents(self, x, features):
+    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
         """Latents `[batch, num_sites]` of real events, without a log-determinant."""
         return self.transformation(x, features)[0]
 
-    def from_latents(self, z, features):
+    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
         """Real events `[batch, *event_shape]` of latents, without a log-determinant."""
         return self.transformation.inverse(z, features)[0]
 
-    def density(self, values, condition, training=False):
+    def density(self, values: tf.Tensor, condition: tf.Tensor | None, training: bool = False):
         """Log-density of real events `[batch, *event_shape]`: `[batch]`, in nats; NaN of values that are not finite."""
         if self.dequantization is None:
             middle, (distances, _) = self.standardization.mean, self.standardization(values)
@@ -156,7 +158,7 @@ class FlowModel(LatentSpace, DensityModel):
 
         return extremes.log_density(evaluate, values, distances, self.is_valid(condition))
 
-    def log_prob(self, x, condition=None, training=False):
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         x = ops.cast(x, 'float32')
         if self.dequantization is None:
             return self.density(x, condition, training)
@@ -171,20 +173,23 @@ class FlowModel(LatentSpace, DensityModel):
                               tf.range(draws), fn_output_signature=tf.float32)
         return ops.logsumexp(log_probs, axis=0) - np.log(draws)
 
-    def sample(self, batch_size, condition, seed, temperature=1.):
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor,
+               temperature: float = 1.) -> tf.Tensor:
         """Draws events, as `GenerativeModel.sample`, from latents that are multiplied by `temperature`."""
         return self.decode_batch(self.draw_latents(batch_size, seed, temperature), condition)
 
-    def sample_real(self, batch_size, condition, seed, temperature=1.):
+    def sample_real(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor,
+                    temperature: float = 1.) -> tf.Tensor:
         """`sample`, of real values."""
         latents = self.draw_latents(batch_size, seed, temperature)
         return self.from_latents(latents, self.encode_condition(condition))
 
-    def draw_latents(self, batch_size, seed, temperature=1.):
+    def draw_latents(self, batch_size: int, seed: tf.Tensor, temperature: float = 1.) -> tf.Tensor:
         """Latents `[batch, num_sites]`."""
         return self.base().quantile(random.uniforms((batch_size, self.num_sites), seed)) * temperature
 
-    def sample_and_log_prob(self, batch_size, condition, seed):
+    def sample_and_log_prob(self, batch_size: int, condition: tf.Tensor | None,
+                            seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws real events and gives their log-densities, in one pass."""
         latents = self.draw_latents(batch_size, seed)
         x, log_det = self.transformation.inverse(latents, self.encode_condition(condition))
@@ -192,12 +197,12 @@ class FlowModel(LatentSpace, DensityModel):
 
     # Latent space ---------------------------------------------------------------------------------------------------
 
-    def encode_batch(self, x, condition):
+    def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         if self.dequantization is not None:
             x = ops.clip(self.dequantization.spread(x), x + MARGIN, x + 1 - MARGIN)
         return self.to_latents(x, self.encode_condition(condition))
 
-    def decode_batch(self, z, condition):
+    def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         x = self.from_latents(z, self.encode_condition(condition))
         return x if self.dequantization is None else self.dequantization.quantise(x)
 
@@ -206,7 +211,7 @@ class FlowModel(LatentSpace, DensityModel):
     def waits_for_data(self):
         return self.flow.waits_for_data()
 
-    def initialize(self, x, condition):
+    def initialize(self, x: tf.Tensor, condition: tf.Tensor | None):
         if self.dequantization is not None:
             # As in training: equal events, spread equally, would have no variance.
             x += random.uniforms(x.shape, ops.cast(self._noise_seeds.next(), 'int32'))

@@ -6,6 +6,7 @@ They compute in float32 under every policy, see `tfdgm.flows.invertible`, and en
 import itertools
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfdgm.layers import dense
@@ -43,7 +44,7 @@ class DenseNetwork(keras.layers.Layer):
         self.last = dense(widths[-1], outputs, 'last', 'float32', kernel_initializer='zeros')
         self.built = True
 
-    def call(self, x, features=None):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None) -> tf.Tensor:
         """`[batch, inputs]` and features `[batch, n]`, or None -> `[batch, outputs]`."""
         for layer, condition in zip(self.hidden, self.conditions):
             x = layer(x)
@@ -86,7 +87,7 @@ class ConvolutionNetwork(keras.layers.Layer):
         self.last = convolution(3, filters, outputs, 'last', kernel_initializer='zeros')
         self.built = True
 
-    def call(self, x, features=None):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None) -> tf.Tensor:
         """`[batch, *shape]` and features `[batch, n]`, or None -> `[batch, height, width, outputs]`."""
         biases = [0. if layer is None else layer(features)[:, None, None] for layer in self.conditions]
         x = self.first(ops.clip(x, -LARGEST_VALUE, LARGEST_VALUE)) + biases[0]
@@ -121,7 +122,7 @@ class TimeNetwork(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.built = True
 
-    def call(self, x, time_and_features):
+    def call(self, x: tf.Tensor, time_and_features) -> tf.Tensor:
         """`[…, size]` and `[…, 1 + condition_features]` -> `[…, size]`."""
         for index, (layer, gate, shift) in enumerate(self.layers):
             x = self.activation(x) if index else x

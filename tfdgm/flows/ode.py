@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from keras import ops
 
 from tfdgm import random
-from tfdgm.flows.invertible import InvertibleLayer
+from tfdgm.flows.invertible import InvertibleLayer, ValuesAndLogDet
 
 
 class ODE(InvertibleLayer):
@@ -39,13 +39,14 @@ class ODE(InvertibleLayer):
         self.tolerance, self.max_steps = tolerance, max_steps
         self.trace_seeds, self.regularization = trace_seeds, regularization
 
-    def call(self, x, features=None, training=False):
+    def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
         return self.solve(x, -1, features, training)
 
-    def inverse(self, z, features=None):
+    def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         return self.solve(z, 1, features)
 
-    def solve(self, values, direction: int, features=None, training=False, log_det=True):
+    def solve(self, values: tf.Tensor, direction: int, features: tf.Tensor | None = None, training: bool = False,
+              log_det=True) -> ValuesAndLogDet:
         """The values at the other end, along time (1) or against it (-1), and the log-determinant of the Jacobian.
 
         Without `log_det` that is 0, and the values cost much less.

@@ -1,6 +1,7 @@
 """Dropout with random numbers that XLA draws quickly on a CPU, too."""
 
 import keras
+import tensorflow as tf
 
 from tfdgm import checks, random
 
@@ -12,13 +13,13 @@ class Dropout(keras.layers.Layer):
     and a step of training mostly waits for it.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.rate = checks.rate(rate, 'dropout')
         self.draws = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, features, training=False):
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.rate == 0:
             return features
         uniforms = random.uniforms(keras.ops.shape(features), keras.ops.cast(self.draws.next(), 'int32'))

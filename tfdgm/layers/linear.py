@@ -1,6 +1,7 @@
 """Linear layers that exist when they are made, and the linear part that a condition adds."""
 
 import keras
+import tensorflow as tf
 
 
 class ConditionBias(keras.layers.Layer):
@@ -16,13 +17,13 @@ class ConditionBias(keras.layers.Layer):
             shape=(condition_features, *self.shape), initializer='zeros', name='kernel') if condition_features else None
         self.built = True
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         if self.kernel is None:
             return keras.ops.zeros((1, *self.shape), self.compute_dtype)
         return keras.ops.tensordot(keras.ops.cast(features, self.compute_dtype), self.kernel, axes=1)
 
 
-def dense(inputs, units, name, dtype, **kwargs):
+def dense(inputs: int, units: int, name: str, dtype: keras.DTypePolicy | str, **kwargs) -> keras.layers.Dense:
     """A `keras.layers.Dense` whose weights exist."""
     layer = keras.layers.Dense(units, name=name, dtype=dtype, **kwargs)
     layer.build((None, inputs))

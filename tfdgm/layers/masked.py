@@ -101,7 +101,8 @@ class MaskedNetwork(keras.layers.Layer):
         rows, columns = ops.expand_dims(input_degrees, 1), ops.expand_dims(output_degrees, 0)
         return ops.where(rows < columns if strict else rows <= columns, kernel, ops.zeros((), kernel.dtype))
 
-    def call(self, values, features=None, mask_index=0, training=False):
+    def call(self, values: tf.Tensor, features: tf.Tensor | None = None, mask_index=0,
+             training: bool = False) -> tf.Tensor:
         """The outputs of every site under one mask: `[batch, sites]` -> `[batch, sites, num_parameters]`."""
         positions = ops.take(np.argsort(self.orderings, axis=1).astype('int32'), mask_index, axis=0)
         hidden, degrees = values, positions
@@ -140,7 +141,7 @@ class MaskedNetwork(keras.layers.Layer):
                            np.concatenate([nothing, exist]).astype('float32')))
         return tables
 
-    def initial_state(self, masks, features=None):
+    def initial_state(self, masks, features: tf.Tensor | None = None):
         """The state before the first position, of events that each have a mask: int32 `[batch]`."""
         batch_size = ops.shape(masks)[0]
 
@@ -152,7 +153,7 @@ class MaskedNetwork(keras.layers.Layer):
                 'hidden': ops.zeros((batch_size, self.hidden_units[-1]), 'float32'),
                 'outputs': start(self.output_bias, self.output_condition_bias)}
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         """The outputs at one position, `[batch, num_parameters]`, given the value at the one before, `[batch]`."""
         masks, size = state['masks'], self.num_parameters
         sites = ops.take(self.orderings.astype('int32'), masks, axis=0)

@@ -2,6 +2,8 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfdgm import checks
 
@@ -23,7 +25,7 @@ class Standardization(keras.layers.Layer):
         self.deviation = self.add_weight(shape=shape, initializer='ones', trainable=False, name='deviation')
         self.built = True
 
-    def initialize(self, x):
+    def initialize(self, x: ArrayLike):
         """Data-dependent initialisation: mean and standard deviation of events `[n, *event_shape]`, NaN left out.
 
         Raises:
@@ -39,7 +41,7 @@ class Standardization(keras.layers.Layer):
         self.mean.assign(np.nanmean(x, axis=axes).reshape(self.mean.shape))
         self.deviation.assign(deviation)
 
-    def call(self, x, invert=False):
+    def call(self, x: tf.Tensor, invert: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Standardised values, and the logarithm of the Jacobian determinant for each site: a number.
 
         With `invert`, the other way.

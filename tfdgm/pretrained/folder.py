@@ -7,6 +7,7 @@
 import copy
 import hashlib
 import json
+import os
 import pathlib
 
 import keras
@@ -24,12 +25,12 @@ class WeightsError(ValueError):
     """A weights file is missing, damaged, altered or of another model."""
 
 
-def write_config(folder, config: dict):
+def write_config(folder: str | os.PathLike, config: dict):
     """Writes a folder's configuration; an interruption leaves the old one."""
     atomic.write(pathlib.Path(folder) / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + '\n')
 
 
-def build(config: dict):
+def build(config: dict) -> GenerativeModel:
     """Makes the model that a configuration describes, with fresh weights.
 
     Raises:
@@ -44,7 +45,7 @@ def build(config: dict):
     return model
 
 
-def save_weights(model, folder, config: dict) -> dict:
+def save_weights(model: GenerativeModel, folder: str | os.PathLike, config: dict) -> dict:
     """Writes the model's weights alone, without an optimizer's; returns the configuration with their hash.
 
     Raises:
@@ -56,14 +57,14 @@ def save_weights(model, folder, config: dict) -> dict:
     return {**config, 'weights_sha256': hashlib.sha256(content).hexdigest()}
 
 
-def weights_of(model, config: dict) -> bytes:
+def weights_of(model: GenerativeModel, config: dict) -> bytes:
     """The weights file of a model, without an optimizer's weights. Equal weights make equal files."""
     bare = build(config)
     bare.set_weights(model.get_weights())
     return weights.to_bytes(bare)
 
 
-def load(folder):
+def load(folder: str | os.PathLike) -> GenerativeModel:
     """Loads a pretrained model from its folder.
 
     Args:
@@ -99,7 +100,7 @@ def load(folder):
     return model
 
 
-def sha256(path) -> str:
+def sha256(path: str | os.PathLike) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()

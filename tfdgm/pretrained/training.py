@@ -25,7 +25,7 @@ LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
-def train(folder, verbose='auto', epochs: int | None = None):
+def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | None = None) -> dict:
     """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
     The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names.

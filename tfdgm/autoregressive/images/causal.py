@@ -13,6 +13,7 @@ import abc
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from tfdgm.layers import dense
@@ -22,7 +23,7 @@ class CausalLayer(keras.layers.Layer, abc.ABC):
     """Base class of layers whose result at a site depends on earlier sites. Calling one is the form for all sites."""
 
     @abc.abstractmethod
-    def initial_cache(self, width: int, batch_size):
+    def initial_cache(self, width: int, batch_size: int):
         """What the other forms remember before the first row: a structure of tensors."""
 
     @abc.abstractmethod
@@ -30,7 +31,7 @@ class CausalLayer(keras.layers.Layer, abc.ABC):
         """What is remembered when a row begins, from what was at the end of the row before."""
 
     @abc.abstractmethod
-    def step(self, cache, features, column):
+    def step(self, cache, features: tf.Tensor, column):
         """The result `[batch, filters]` at one site, from `[batch, inputs]` there; and the next cache."""
 
 
@@ -90,7 +91,7 @@ class CausalConvolution(CausalLayer):
         kernel = self.kernel if self.mask.all() else self.kernel * self.mask
         return ops.cast(kernel, self.compute_dtype), ops.cast(self.bias, self.compute_dtype)
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         kernel, bias = self._weights()
         if (self.rows, self.columns) == (1, 1):
             return ops.matmul(features, kernel) + bias
@@ -99,21 +100,21 @@ class CausalConvolution(CausalLayer):
         kernel = ops.reshape(kernel, (*self.size, self.inputs, self.filters))
         return ops.conv(padded, kernel, padding='valid', dilation_rate=self.dilation) + bias
 
-    def initial_cache(self, width, batch_size):
+    def initial_cache(self, width, batch_size: int):
         rows = self.rows - (self.region == 'rows')
         return ops.zeros((rows, width + self.left + self.right, batch_size, self.inputs), self.compute_dtype)
 
     def start_row(self, cache):
         return cache if self.region == 'rows' else ops.concatenate([cache[1:], ops.zeros_like(cache[:1])], axis=0)
 
-    def step(self, cache, features, column):
+    def step(self, cache, features: tf.Tensor, column):
         if (self.rows, self.columns) == (1, 1):
             return self(features), cache
         features = ops.cast(features, self.compute_dtype)
         cache = ops.slice_update(cache, (self.rows - 1, column + self.left, 0, 0), features[None, None])
         return self._of_window(cache, 0, column), cache
 
-    def row_step(self, cache, features):
+    def row_step(self, cache, features: tf.Tensor):
         """The results `[width, batch, filters]` of a row, from `[width, batch, inputs]` there; and the next cache."""
         features = ops.pad(ops.cast(features, self.compute_dtype), [[self.left, self.right], [0, 0], [0, 0]])
         rows = ops.concatenate([cache, features[None]], axis=0)
@@ -217,5 +218,5 @@ class ConditionProjection(keras.layers.Layer):
                            kernel_initializer='zeros') if condition_features else None
         self.built = True
 
-    def call(self, features, view):
+    def call(self, features: tf.Tensor, view) -> tf.Tensor:
         return features if self.dense is None else features + self.dense(view.condition)

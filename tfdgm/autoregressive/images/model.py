@@ -4,6 +4,7 @@ import abc
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras import ops, tree
 
 from tfdgm import checks
@@ -36,7 +37,7 @@ class ConditionMap(keras.layers.Layer):
         self.num_features = filters if self.convolutions else condition.num_features if condition else 0
         self.built = True
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         features = ops.cast(features, self.compute_dtype)
         if not self.convolutions:
             return features[:, None, None]
@@ -57,7 +58,7 @@ class Head(keras.layers.Layer):
         self.last = CausalConvolution(filters, outputs, name='last', **shared)
         self.built = True
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         return self.last(ops.relu(self.penultimate(ops.relu(features))))
 
 
@@ -123,15 +124,15 @@ class ImageModel(AutoregressiveModel):
     def causal_layers(self) -> list:
         """The causal layers that keep a cache."""
 
-    def vertical_stack(self, view):
+    def vertical_stack(self, view) -> tf.Tensor:
         """Features that the sites of a row share: a list, each depending on the rows above only."""
         return []
 
     @abc.abstractmethod
-    def horizontal_stack(self, view, above):
+    def horizontal_stack(self, view, above: tf.Tensor):
         """The network's outputs, from which `of_pixel` makes parameters: `[…, num_outputs]`."""
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         image = ops.cast(self.output.scale(ops.convert_to_tensor(x)), self.compute_dtype)
         view = Everywhere(image, self._condition_map(condition), training)
         outputs = ops.cast(self.horizontal_stack(view, self.vertical_stack(view)), 'float32')
@@ -140,14 +141,14 @@ class ImageModel(AutoregressiveModel):
     def _condition_map(self, condition):
         return None if condition is None else self.condition_map(self.encode_condition(condition))
 
-    def of_pixel(self, outputs, values):
+    def of_pixel(self, outputs: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         """The sites' parameters `[…, channels, num_parameters]` from the outputs at a pixel, `[…, num_outputs]`.
 
         `values` are the pixel's own, `[…, channels]`: a channel's parameters may depend on earlier channels.
         """
         return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.channels, self.output.num_parameters))
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         height, width, channels = self.event_shape
         state = {
             'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels), 'float32'),
@@ -172,14 +173,14 @@ class ImageModel(AutoregressiveModel):
         start = row + self.margin, column + self.margin, 0, position % self.channels
         return ops.slice_update(image, start, value)
 
-    def start_row(self, state, row, previous):
+    def start_row(self, state, row, previous: tf.Tensor):
         image = self._with_value(state['image'], row * self.row_length - 1, previous)
         caches = {layer.name: layer.start_row(state['caches'][layer.name]) for layer in self.causal_layers}
         view = Row(image, self.margin, state.get('condition'), caches, row)
         above = self.vertical_stack(view)
         return {**state, 'image': image, 'above': above, 'caches': view.caches}
 
-    def start_pixel(self, state, position, previous):
+    def start_pixel(self, state, position: tf.Tensor, previous: tf.Tensor):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
         view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
@@ -187,7 +188,7 @@ class ImageModel(AutoregressiveModel):
             view, tree.map_structure(lambda features: features[column], state['above']))
         return {**state, 'image': image, 'caches': view.caches, 'outputs': ops.cast(outputs, 'float32')}
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
         values = self.output.unscale(image[row + self.margin, column + self.margin])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import tensorflow as tf
 from keras import ops
 from keras.layers import Layer
 from keras.saving import register_keras_serializable
@@ -28,7 +29,7 @@ class ResidualBlock(Layer):
         self.widen = CausalConvolution(filters, 2 * filters, name=f'{self.name}_widen', **shared)
         self.built = True
 
-    def call(self, features, view):
+    def call(self, features: tf.Tensor, view) -> tf.Tensor:
         hidden = ops.relu(self.narrow(ops.relu(features)))
         hidden = ops.relu(self.condition(view(self.convolution, hidden), view=view))
         return features + self.widen(self.dropout(hidden, training=view.training))
@@ -83,7 +84,7 @@ class PixelCNN(ImageModel):
     def causal_layers(self):
         return [block.convolution for block in self.stack]
 
-    def horizontal_stack(self, view, above):
+    def horizontal_stack(self, view, above: tf.Tensor):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)
@@ -124,19 +125,19 @@ class GatedBlock(Layer):
         self.adds = mask_type == 'B'
         self.built = True
 
-    def vertical_stack(self, features, view):
+    def vertical_stack(self, features: tf.Tensor, view) -> tf.Tensor:
         """The vertical stack's layer: its features before and after the gate."""
         preactivation = self.vertical_condition(view(self.vertical, features), view=view)
         return preactivation, self.dropout(gate(preactivation), training=view.training)
 
-    def horizontal_stack(self, features, view, above):
+    def horizontal_stack(self, features: tf.Tensor, view, above: tf.Tensor):
         """The horizontal stack's layer: its features, from its own below and the vertical stack's before the gate."""
         preactivation = self.horizontal_condition(view(self.horizontal, features) + self.link(above), view=view)
         result = self.residual(self.dropout(gate(preactivation), training=view.training))
         return features + result if self.adds else result
 
 
-def gate(features):
+def gate(features: tf.Tensor) -> tf.Tensor:
     """tanh of one half, as far as a sigmoid of the other lets it through."""
     values, gates = ops.split(features, 2, axis=-1)
     return ops.tanh(values) * ops.sigmoid(gates)
@@ -197,14 +198,14 @@ class GatedPixelCNN(ImageModel):
     def causal_layers(self):
         return [layer for block in self.stack[1:] for layer in (block.vertical, block.horizontal)]
 
-    def vertical_stack(self, view):
+    def vertical_stack(self, view) -> tf.Tensor:
         features, preactivations = None, []
         for block in self.stack:
             preactivation, features = block.vertical_stack(features, view)
             preactivations.append(preactivation)
         return preactivations
 
-    def horizontal_stack(self, view, above):
+    def horizontal_stack(self, view, above: tf.Tensor):
         features = None
         for block, preactivation in zip(self.stack, above):
             features = block.horizontal_stack(features, view, preactivation)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -14,7 +15,7 @@ from tfdgm.layers import Dropout, dense
 from tfdgm.outputs import MixtureOfLogistics, Output
 
 
-def concat_elu(features):
+def concat_elu(features: tf.Tensor) -> tf.Tensor:
     """ELUs of the features and of their negatives side by side: `[…, n]` -> `[…, 2n]`."""
     return ops.elu(ops.concatenate([features, -features], axis=-1))
 
@@ -45,7 +46,7 @@ class GatedResidual(keras.layers.Layer):
         self.condition = ConditionProjection(condition_features, 2 * filters, dtype=dtype)
         self.built = True
 
-    def call(self, features, view, beside=None):
+    def call(self, features: tf.Tensor, view, beside=None) -> tf.Tensor:
         hidden = view(self.enter, concat_elu(features))
         if self.beside is not None:
             hidden = hidden + self.beside(concat_elu(beside))
@@ -131,7 +132,7 @@ class PixelCNNPlusPlus(ImageModel):
         blocks = [*self.rows_down, *self.rows_up, *self.sites_down, *self.sites_up]
         return [layer for block in blocks for layer in (block.enter, block.leave)]
 
-    def vertical_stack(self, view):
+    def vertical_stack(self, view) -> tf.Tensor:
         features = view(self.first_rows)
         skipped, results = [features], []
         for block in self.rows_down:
@@ -144,7 +145,7 @@ class PixelCNNPlusPlus(ImageModel):
             results.append(features)
         return results
 
-    def horizontal_stack(self, view, above):
+    def horizontal_stack(self, view, above: tf.Tensor):
         features = view(self.first_sites)
         skipped, above = [features], iter(above)
         for block in self.sites_down:
@@ -155,7 +156,7 @@ class PixelCNNPlusPlus(ImageModel):
             features = block(features, view=view, beside=ops.concatenate([next(above), skipped.pop()], axis=-1))
         return self.last(ops.elu(features))
 
-    def of_pixel(self, outputs, values):
+    def of_pixel(self, outputs: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         if self.channels == 1:
             return super().of_pixel(outputs, values)
         channels, components = self.channels, self.output.components

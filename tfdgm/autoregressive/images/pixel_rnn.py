@@ -57,11 +57,11 @@ class RowLSTM(ImageLSTM):
     columns = 2
     offsets = -1, 0, 1
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         gates = ops.transpose(self.to_gates(features), (1, 2, 0, 3))
         return ops.transpose(hidden_states(gates, self.kernel, self.offsets), (2, 0, 1, 3))
 
-    def initial_cache(self, width, batch_size):
+    def initial_cache(self, width, batch_size: int):
         zeros = ops.zeros((width, batch_size, self.filters), self.compute_dtype)
         gates = ops.zeros((width, batch_size, 4 * self.filters), self.compute_dtype)
         return {'input': self.to_gates.initial_cache(width, batch_size), 'from_above': gates, 'cell_above': zeros,
@@ -72,7 +72,7 @@ class RowLSTM(ImageLSTM):
         return {**cache, 'input': self.to_gates.start_row(cache['input']), 'from_above': from_above,
                 'cell_above': cache['cell']}
 
-    def step(self, cache, features, column):
+    def step(self, cache, features: tf.Tensor, column):
         gates, inputs = self.to_gates.step(cache['input'], features, column)
         hidden, cell = lstm_step(gates + cache['from_above'][column], cache['cell_above'][column])
         return hidden, {**cache, 'input': inputs,
@@ -86,7 +86,7 @@ class DiagonalLSTM(ImageLSTM):
     In the parallel form each row is shifted by one site more than the row above, so that diagonals become columns.
     """
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         height, width = features.shape[1:3]
         gates = ops.transpose(skew(self.to_gates(features)), (2, 1, 0, 3))
         # Beside the image no gate opens, so that states are zero there.
@@ -94,7 +94,7 @@ class DiagonalLSTM(ImageLSTM):
         hidden = hidden_states(ops.where(inside, gates, -1e4), self.kernel, self.offsets)
         return unskew(ops.transpose(hidden, (2, 1, 0, 3)), width)
 
-    def initial_cache(self, width, batch_size):
+    def initial_cache(self, width, batch_size: int):
         # With a column of zeros at the left, where no site is.
         zeros = ops.zeros((1 + width, batch_size, self.filters), self.compute_dtype)
         return {'above': zeros, 'hidden': zeros, 'cell': zeros}
@@ -102,7 +102,7 @@ class DiagonalLSTM(ImageLSTM):
     def start_row(self, cache):
         return {**cache, 'above': cache['hidden']}
 
-    def step(self, cache, features, column):
+    def step(self, cache, features: tf.Tensor, column):
         states = ops.concatenate([cache['above'][column + 1], cache['hidden'][column]], axis=-1)
         hidden, cell = lstm_step(self.to_gates(features) + project(states, self.kernel), cache['cell'][column])
         return hidden, {**cache, 'hidden': ops.slice_update(cache['hidden'], (column + 1, 0, 0), hidden[None]),
@@ -112,11 +112,11 @@ class DiagonalLSTM(ImageLSTM):
 class ReverseDiagonalLSTM(DiagonalLSTM):
     """The same from right to left, one row lower: a site gets the state of the site above, and so sees no later one."""
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         hidden = ops.flip(super().call(ops.flip(features, axis=2)), axis=2)
         return ops.pad(hidden, [[0, 0], [1, 0], [0, 0], [0, 0]])[:, :-1]
 
-    def initial_cache(self, width, batch_size):
+    def initial_cache(self, width, batch_size: int):
         return {'row': ops.zeros((width, batch_size, self.filters), self.compute_dtype),
                 'gates': ops.zeros((width, batch_size, 4 * self.filters), self.compute_dtype),
                 'begun': ops.zeros((), self.compute_dtype)}
@@ -132,12 +132,12 @@ class ReverseDiagonalLSTM(DiagonalLSTM):
         hidden, _ = tf.scan(step, (cache['gates'], cache['row']), (zeros, zeros), reverse=True)
         return {**cache, 'row': hidden * cache['begun'], 'begun': ops.ones_like(cache['begun'])}
 
-    def step(self, cache, features, column):
+    def step(self, cache, features: tf.Tensor, column):
         gates = ops.slice_update(cache['gates'], (column, 0, 0), self.to_gates(features)[None])
         return cache['row'][column], {**cache, 'gates': gates}
 
 
-def skew(features):
+def skew(features: tf.Tensor) -> tf.Tensor:
     """Shifts each row by one site more than the row above: `[b, height, width, f]` -> `[b, height, width+height-1, f]`.
     """
     library = np if isinstance(features, np.ndarray) else ops
@@ -147,7 +147,7 @@ def skew(features):
     return library.reshape(features[:, :height * (width + height - 1)], (-1, height, width + height - 1, filters))
 
 
-def unskew(features, width):
+def unskew(features: tf.Tensor, width) -> tf.Tensor:
     """The inverse of `skew`."""
     height, filters = features.shape[1], features.shape[-1]
     features = ops.reshape(features, (-1, height * (width + height - 1), filters))
@@ -171,7 +171,7 @@ class RecurrentBlock(keras.layers.Layer):
         self.widen = CausalConvolution(filters, 2 * filters, channels=channels, name=f'{self.name}_widen', dtype=dtype)
         self.built = True
 
-    def call(self, features, view):
+    def call(self, features: tf.Tensor, view) -> tf.Tensor:
         hidden = self.condition(sum(view(layer, features) for layer in self.recurrent), view=view)
         return features + self.widen(self.dropout(hidden, training=view.training))
 
@@ -227,7 +227,7 @@ class PixelRNN(ImageModel):
     def causal_layers(self):
         return [layer for block in self.stack for layer in block.recurrent]
 
-    def horizontal_stack(self, view, above):
+    def horizontal_stack(self, view, above: tf.Tensor):
         features = view(self.first)
         for block in self.stack:
             features = block(features, view=view)

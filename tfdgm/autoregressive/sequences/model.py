@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from tfdgm import checks
@@ -33,13 +34,13 @@ class ValueEmbedding(keras.layers.Layer):
         self.positions = None if sites is None else self.add_weight(shape=(sites, features), name='positions', **shared)
         self.built = True
 
-    def call(self, values):
+    def call(self, values: tf.Tensor) -> tf.Tensor:
         features = self._of_values(values[:, :-1])
         start = ops.broadcast_to(self.start, (ops.shape(values)[0], 1, self.start.shape[-1]))
         features = ops.concatenate([ops.cast(start, features.dtype), features], axis=1)
         return features if self.positions is None else features + ops.cast(self.positions, features.dtype)
 
-    def step(self, position, previous):
+    def step(self, position: tf.Tensor, previous: tf.Tensor):
         """Features `[batch, features]` at one position, from the value `[batch]` before it."""
         features = ops.where(position == 0, ops.cast(self.start, self.compute_dtype), self._of_values(previous))
         return features if self.positions is None else features + ops.cast(self.positions[position], features.dtype)
@@ -105,24 +106,24 @@ class SequenceModel(AutoregressiveModel):
         return (1,) * len(self.event_shape)
 
     @abc.abstractmethod
-    def features(self, inputs, condition, training):
+    def features(self, inputs: tf.Tensor, condition: tf.Tensor | None, training: bool):
         """What the last layer sees of each position: `[batch, sites, width]` -> `[batch, sites, last_width]`.
 
         `condition` holds the condition's features, `[batch, 1, n]` or `[batch, sites, n]`, or None.
         """
 
     @abc.abstractmethod
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         """What `features_step` remembers before the first position: a structure of tensors."""
 
     @abc.abstractmethod
-    def features_step(self, inputs, condition, cache, position):
+    def features_step(self, inputs: tf.Tensor, condition: tf.Tensor | None, cache, position: tf.Tensor):
         """What the last layer sees of one position, `[batch, width]` -> `[batch, last_width]`, and the next cache.
 
         `condition` holds the condition's features there, `[batch, n]`, or None.
         """
 
-    def padding(self, x):
+    def padding(self, x: tf.Tensor) -> tf.Tensor:
         if not self.variable_length:
             return super().padding(x)
         steps = self.event_shape[0]
@@ -134,28 +135,28 @@ class SequenceModel(AutoregressiveModel):
         padding = ops.reshape(padding, (-1, steps, *[1] * (len(self.event_shape) - 1)))
         return ops.broadcast_to(padding, ops.shape(x))
 
-    def filled(self, x):
+    def filled(self, x: tf.Tensor) -> tf.Tensor:
         """Events with zeros in place of what only fills them up."""
         return ops.where(self.padding(x), ops.zeros_like(x), x) if self.variable_length else x
 
-    def site_log_probs(self, parameters, x):
+    def site_log_probs(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         if not self.variable_length:
             return super().site_log_probs(parameters, x)
         return ops.where(self.padding(x), 0., super().site_log_probs(parameters, self.filled(x)))
 
-    def parameters(self, x, condition=None, training=False):
+    def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         # One NaN would reach all sites through an attention whose weights there are zero.
         inputs = self.embedding(self.to_chain(self.filled(ops.cast(x, 'float32'))))
         features = self.features(inputs, self._encoded(condition), training)
         return self.from_chain(ops.cast(self.last(features), 'float32'))
 
-    def initial_state(self, batch_size, condition=None, seed=None):
+    def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         state = {'cache': self.initial_cache(batch_size)}
         if condition is not None:
             state['condition'] = self._encoded(condition)
         return state
 
-    def step(self, state, position, previous):
+    def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         condition = state.get('condition')
         if condition is not None:
             condition = condition[:, ops.minimum(position, condition.shape[1] - 1)]

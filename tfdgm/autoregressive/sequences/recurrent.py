@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -78,17 +79,17 @@ class RecurrentModel(SequenceModel):
         self.dropping = Dropout(self.dropout, dtype=dtype)
         self.built = True
 
-    def features(self, inputs, condition, training):
+    def features(self, inputs: tf.Tensor, condition: tf.Tensor | None, training: bool):
         features = self._conditioned(inputs, condition)
         for layer in self.recurrent_layers:
             features = layer(features) if self.cell == 'GRU' else lstm_outputs(layer.cell, features)
             features = self.dropping(features, training=training)
         return features
 
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
 
-    def features_step(self, inputs, condition, cache, position):
+    def features_step(self, inputs: tf.Tensor, condition: tf.Tensor | None, cache, position: tf.Tensor):
         features, states = self._conditioned(inputs, condition), []
         for layer, state in zip(self.recurrent_layers, cache):
             features, state = layer.cell(features, state)
@@ -99,7 +100,7 @@ class RecurrentModel(SequenceModel):
         return inputs if condition is None else inputs + self.condition_kernel(condition)
 
 
-def lstm_outputs(cell, inputs):
+def lstm_outputs(cell, inputs: tf.Tensor):
     """What a layer of Keras's `LSTMCell`s gives at all positions: `[batch, sites, n]` -> `[batch, sites, units]`.
 
     `keras.layers.LSTM` itself would keep every number of every step for its gradient, and multiply step by step what

@@ -39,7 +39,7 @@ class TransformerBlock(keras.layers.Layer):
         self.dropout = Dropout(dropout, dtype=dtype)
         self.built = True
 
-    def call(self, features, condition=None, training=False):
+    def call(self, features: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """`[batch, sites, width]` -> `[batch, sites, width]`."""
         heads = self._heads(features, condition)
         bias = ops.cast(self.distances, self.compute_dtype)
@@ -47,12 +47,12 @@ class TransformerBlock(keras.layers.Layer):
         attention = ops.transpose(attention(*heads, bias), (0, 2, 1, 3))
         return self._behind(features, ops.reshape(attention, (-1, *features.shape[1:])), training)
 
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         """The keys and the values in the window: position i lies in place i modulo its length."""
         shape = batch_size, self.heads, self.window, self.attended.units // self.heads
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
-    def step(self, features, condition, cache, position):
+    def step(self, features: tf.Tensor, condition: tf.Tensor | None, cache, position: tf.Tensor):
         """The same at one position, `[batch, width]`, and the next cache."""
         query, *new = self._heads(features[:, None], condition)
         place = position % self.window
@@ -82,7 +82,7 @@ class TransformerBlock(keras.layers.Layer):
 CHUNK = 112
 
 
-def causal_attention(query, key, value, bias):
+def causal_attention(query, key, value: tf.Tensor, bias) -> tf.Tensor:
     """Attention of each site to itself and all before it.
 
     Args:
@@ -99,7 +99,7 @@ def causal_attention(query, key, value, bias):
         for start, end in zip([0, *ends], ends)], axis=2)
 
 
-def windowed_attention(query, key, value, bias):
+def windowed_attention(query, key, value: tf.Tensor, bias) -> tf.Tensor:
     """`causal_attention` to the last sites only, as many as the bias has distances.
 
     The sites are cut into pieces as long as the window: a piece sees itself and the one before.
@@ -117,7 +117,7 @@ def windowed_attention(query, key, value, bias):
     return ops.reshape(attend(query, *seen, bias), (-1, heads, pieces * window, width))[:, :, :sites]
 
 
-def attend(query, key, value, bias):
+def attend(query, key, value: tf.Tensor, bias) -> tf.Tensor:
     """`[…, queries, n]`, twice `[…, keys, n]`, and a bias of the logits `[…, queries, keys]` -> like the queries."""
     # TensorFlow's product takes the keys as they lie, where `keras.ops` would transpose them first.
     logits = tf.matmul(query * query.shape[-1] ** -0.5, key, transpose_b=True) + bias
@@ -206,7 +206,7 @@ class CausalTransformer(SequenceModel):
         self.built = True
 
     @property
-    def scoring_batch(self):
+    def scoring_batch(self) -> int:
         # Attention makes a number of each pair of sites that see each other, for each head.
         pairs = self.num_sites * self.heads * self.stack[0].window
         return 1 << max(1, min(super().scoring_batch, 2**26 // pairs)).bit_length() - 1
@@ -216,15 +216,15 @@ class CausalTransformer(SequenceModel):
         """How many values before a site its parameters depend on, at most."""
         return min(self.num_sites - 1, 1 + sum(block.window - 1 for block in self.stack))
 
-    def features(self, inputs, condition, training):
+    def features(self, inputs: tf.Tensor, condition: tf.Tensor | None, training: bool):
         for block in self.stack:
             inputs = block(inputs, condition=condition, training=training)
         return self.norm(inputs)
 
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         return [block.initial_cache(batch_size) for block in self.stack]
 
-    def features_step(self, inputs, condition, cache, position):
+    def features_step(self, inputs: tf.Tensor, condition: tf.Tensor | None, cache, position: tf.Tensor):
         condition = None if condition is None else condition[:, None]
         caches = []
         for block, old in zip(self.stack, cache):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import tensorflow as tf
 from keras import ops
 from keras.layers import Layer
 from keras.saving import register_keras_serializable
@@ -32,17 +33,17 @@ class GatedLayer(Layer):
         self.dropout = Dropout(dropout, dtype=dtype)
         self.built = True
 
-    def call(self, features, condition=None, training=False):
+    def call(self, features: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """`[batch, sites, filters]` -> features for the next layer, and `[batch, sites, skip_filters]` for the end."""
         sites = features.shape[1]
         earlier = ops.pad(features, [[0, 0], [self.dilation, 0], [0, 0]])[:, :sites]
         return self._outputs(earlier, features, condition, training)
 
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         """The features at the last `dilation` positions: position i lies in place i modulo dilation."""
         return ops.zeros((self.dilation, batch_size, self.filters), self.compute_dtype)
 
-    def step(self, features, condition, buffer, position):
+    def step(self, features: tf.Tensor, condition: tf.Tensor | None, buffer, position: tf.Tensor):
         """The same at one position, `[batch, filters]`, and the next buffer."""
         place = position % self.dilation
         outputs = self._outputs(buffer[place], features, condition, False)
@@ -122,17 +123,17 @@ class WaveNet(SequenceModel):
         """How many values before a site its parameters depend on, at most."""
         return min(self.num_sites - 1, 1 + sum(layer.dilation for layer in self.stack))
 
-    def features(self, inputs, condition, training):
+    def features(self, inputs: tf.Tensor, condition: tf.Tensor | None, training: bool):
         skips = 0
         for layer in self.stack:
             inputs, skip = layer(inputs, condition=condition, training=training)
             skips += skip
         return self._behind(skips)
 
-    def initial_cache(self, batch_size):
+    def initial_cache(self, batch_size: int):
         return [layer.initial_cache(batch_size) for layer in self.stack]
 
-    def features_step(self, inputs, condition, cache, position):
+    def features_step(self, inputs: tf.Tensor, condition: tf.Tensor | None, cache, position: tf.Tensor):
         skips, buffers = 0, []
         for layer, buffer in zip(self.stack, cache):
             inputs, skip, buffer = layer.step(inputs, condition, buffer, position)
