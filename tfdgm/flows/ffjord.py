@@ -9,7 +9,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks, random
 from tfdgm.conditions import Condition
 from tfdgm.flows.dequantization import UniformDequantization
-from tfdgm.flows.invertible import Chain, Reshape, ValuesAndLogDet
+from tfdgm.flows.invertible import Chain, Reshape
 from tfdgm.flows.model import FlowModel
 from tfdgm.flows.networks import TimeNetwork
 from tfdgm.flows.ode import ODE
@@ -93,14 +93,14 @@ class FFJORD(FlowModel):
 
     # Values alone come without the trace, which costs most.
 
-    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
+    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
         reshape, ode = self.flow.layers
         x, _ = self.units(x)
         x, _ = reshape(x)
         z, _ = ode.solve(x, -1, features, log_det=False)
         return z
 
-    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
+    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
         reshape, ode = self.flow.layers
         x, _ = ode.solve(z, 1, features, log_det=False)
         x, _ = reshape.inverse(x)

@@ -17,7 +17,7 @@ from tfdgm.execution import extremes
 from tfdgm.flows.bijector import as_bijector
 from tfdgm.flows.dequantization import UniformDequantization
 from tfdgm.flows.distribution import DequantizedDistribution, FlowDistribution
-from tfdgm.flows.invertible import Chain, Standardize, ValuesAndLogDet
+from tfdgm.flows.invertible import Chain, Standardize
 from tfdgm.latent_space import LatentSpace
 from tfdgm.layers import Standardization
 from tfdgm.support import Reals, Support
@@ -135,11 +135,11 @@ class FlowModel(LatentSpace, DensityModel):
         return as_bijector(self.transformation, self.event_shape, self.num_sites, features,
                            [variable.value for variable in self.trainable_variables])
 
-    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
+    def to_latents(self, x: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
         """Latents `[batch, num_sites]` of real events, without a log-determinant."""
         return self.transformation(x, features)[0]
 
-    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> ValuesAndLogDet:
+    def from_latents(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
         """Real events `[batch, *event_shape]` of latents, without a log-determinant."""
         return self.transformation.inverse(z, features)[0]
 

@@ -28,6 +28,11 @@ class Reachable(keras.initializers.GlorotUniform):
         return ops.where(self.reachable, super().__call__(shape, dtype), 0.)
 
 
+def biased(bias, condition_bias, features):
+    """A bias, with what the condition adds to it where there is one."""
+    return ops.convert_to_tensor(bias) if features is None else bias + condition_bias(features)
+
+
 class MaskedNetwork(keras.layers.Layer):
     """The network of MADE, whose masked weights let the outputs of each site see only earlier sites.
 
@@ -68,6 +73,8 @@ class MaskedNetwork(keras.layers.Layer):
         positions = np.argsort(orderings, axis=1)
         outputs = np.repeat(positions, num_parameters, axis=1)
         degrees = [positions, *self._degrees]
+        # The degrees of inputs, hidden units and outputs, for each mask.
+        self._mask_degrees = [table.astype('int32') for table in (*degrees, outputs)]
         self.kernels, self.biases, self.condition_biases = [], [], []
         for layer, units in enumerate(self.hidden_units):
             self.kernels.append(self.add_weight(
@@ -98,27 +105,29 @@ class MaskedNetwork(keras.layers.Layer):
 
     def _masked(self, kernel, input_degrees, output_degrees, strict=False):
         """Zeroes the weights that would let a unit see a position beyond its degree."""
-        rows, columns = ops.expand_dims(input_degrees, 1), ops.expand_dims(output_degrees, 0)
-        return ops.where(rows < columns if strict else rows <= columns, kernel, ops.zeros((), kernel.dtype))
+        # Of degrees, not a mask that is made before: it would be a constant as large as the weights in every graph.
+        rows, columns = ops.convert_to_tensor(input_degrees[:, None]), ops.convert_to_tensor(output_degrees[None])
+        kernel = ops.convert_to_tensor(kernel)
+        return tf.where(rows < columns if strict else rows <= columns, kernel, tf.zeros((), kernel.dtype))
 
-    def call(self, values: tf.Tensor, features: tf.Tensor | None = None, mask_index=0,
+    def call(self, values: tf.Tensor, features: tf.Tensor | None = None, mask_index: int | tf.Tensor = 0,
              training: bool = False) -> tf.Tensor:
         """The outputs of every site under one mask: `[batch, sites]` -> `[batch, sites, num_parameters]`."""
-        positions = ops.take(np.argsort(self.orderings, axis=1).astype('int32'), mask_index, axis=0)
-        hidden, degrees = values, positions
-        layers = zip(self.kernels, self.biases, self.condition_biases, self._degrees)
-        for kernel, bias, condition_bias, layer_degrees in layers:
-            layer_degrees = ops.take(layer_degrees.astype('int32'), mask_index, axis=0)
-            kernel = self._masked(ops.convert_to_tensor(kernel), degrees, layer_degrees)
-            hidden = self._activate(ops.matmul(hidden, kernel) + bias + condition_bias(features))
+        positions, *degrees = (
+            of_masks[mask_index] if isinstance(mask_index, int) else ops.take(of_masks, mask_index, axis=0)
+            for of_masks in self._mask_degrees)
+        outputs = degrees.pop()
+        hidden, known = values, positions
+        for kernel, bias, condition_bias, layer_degrees in zip(
+                self.kernels, self.biases, self.condition_biases, degrees):
+            hidden = ops.matmul(hidden, self._masked(kernel, known, layer_degrees))
+            hidden = self._activate(hidden + biased(bias, condition_bias, features))
             hidden = self._dropout(hidden, training=training)
-            degrees = layer_degrees
-        outputs = ops.repeat(positions, self.num_parameters)
-        kernel = self._masked(ops.convert_to_tensor(self.output_kernel), degrees, outputs, strict=True)
-        result = ops.matmul(hidden, kernel) + self.output_bias + self.output_condition_bias(features)
+            known = layer_degrees
+        result = ops.matmul(hidden, self._masked(self.output_kernel, known, outputs, strict=True))
+        result = result + biased(self.output_bias, self.output_condition_bias, features)
         if self.direct_kernel is not None:
-            kernel = self._masked(ops.convert_to_tensor(self.direct_kernel), positions, outputs, strict=True)
-            result = result + ops.matmul(values, kernel)
+            result = result + ops.matmul(values, self._masked(self.direct_kernel, positions, outputs, strict=True))
         return ops.reshape(result, (-1, self.num_sites, self.num_parameters))
 
     # One position at a time ------------------------------------------------------------------------------------------
@@ -146,7 +155,7 @@ class MaskedNetwork(keras.layers.Layer):
         batch_size = ops.shape(masks)[0]
 
         def start(bias, condition_bias):
-            return ops.broadcast_to(bias + condition_bias(features), (batch_size, *bias.shape))
+            return ops.broadcast_to(biased(bias, condition_bias, features), (batch_size, *bias.shape))
 
         preactivations = [start(*biases) for biases in zip(self.biases, self.condition_biases)]
         return {'masks': masks, 'preactivations': preactivations,
