@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
+from tests.systems import every_system, make, some_events
 from tfdgm.conditions import Label
 
 
@@ -88,12 +89,26 @@ def test_pipelines_and_arrays_train_alike(digits):
         np.testing.assert_allclose(array, from_tensors, atol=1e-6)
 
 
-def test_whole_numbers_will_do(digits):
+def test_integers_will_do(digits):
     images, _ = digits
     model = small()
     assert model.evaluate(images.astype('uint8'), verbose=0, return_dict=True) == pytest.approx(
         model.evaluate(images, verbose=0, return_dict=True))
     model.fit(images.astype(bool), verbose=0)
+
+
+@every_system('gated_pixel_cnn', 'real_nvp')
+def test_keras_s_global_image_format_changes_nothing(system):
+    usual = make(system)
+    x = some_events(usual)
+    keras.config.set_image_data_format('channels_first')
+    try:
+        model = make(system)
+        model.set_weights(usual.get_weights())
+        np.testing.assert_allclose(model.distribution().log_prob(x), usual.distribution().log_prob(x), atol=1e-5)
+        assert model.distribution().sample(3, seed=0).shape == (3, *model.event_shape)
+    finally:
+        keras.config.set_image_data_format('channels_last')
 
 
 def test_sample_weights_weigh_the_events(digits):

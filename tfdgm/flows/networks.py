@@ -75,7 +75,8 @@ class ConvolutionNetwork(keras.layers.Layer):
         super().__init__(dtype='float32', **kwargs)
 
         def convolution(size, inputs, units, name, **kwargs):
-            layer = keras.layers.Conv2D(units, size, padding='same', name=name, dtype='float32', **kwargs)
+            layer = keras.layers.Conv2D(
+                units, size, padding='same', data_format='channels_last', name=name, dtype='float32', **kwargs)
             layer.build((None, *shape[:2], inputs))
             return layer
 

@@ -98,7 +98,8 @@ class CausalConvolution(CausalLayer):
         padded = ops.pad(features, [[0, 0], [self.rows - 1 + self.down, 0], [self.left, self.right], [0, 0]])
         padded = padded[:, :-self.down] if self.down else padded
         kernel = ops.reshape(kernel, (*self.size, self.inputs, self.filters))
-        return ops.conv(padded, kernel, padding='valid', dilation_rate=self.dilation) + bias
+        return ops.conv(padded, kernel, padding='valid', data_format='channels_last',
+                        dilation_rate=self.dilation) + bias
 
     def initial_cache(self, width, batch_size: int):
         rows = self.rows - (self.region == 'rows')

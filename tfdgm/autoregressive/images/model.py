@@ -31,7 +31,8 @@ class ConditionMap(keras.layers.Layer):
         if isinstance(condition, Image):
             for layer, inputs in enumerate((condition.shape[-1], filters)):
                 convolution = keras.layers.Conv2D(
-                    filters, 3, padding='same', activation='relu', dtype=self.dtype_policy, name=f'convolution_{layer}')
+                    filters, 3, padding='same', activation='relu', data_format='channels_last', dtype=self.dtype_policy,
+                    name=f'convolution_{layer}')
                 convolution.build((None, *self.size, inputs))
                 self.convolutions.append(convolution)
         self.num_features = filters if self.convolutions else condition.num_features if condition else 0

@@ -53,8 +53,8 @@ class GatedLayer(Layer):
         gates = self.taps(ops.concatenate([earlier, features], axis=-1))
         if condition is not None:
             gates = gates + self.condition(condition)
-        content, gate = ops.split(gates, 2, axis=-1)
-        hidden = self.dropout(ops.tanh(content) * ops.sigmoid(gate), training=training)
+        signal, gate = ops.split(gates, 2, axis=-1)
+        hidden = self.dropout(ops.tanh(signal) * ops.sigmoid(gate), training=training)
         return features if self.residual is None else features + self.residual(hidden), self.skip(hidden)
 
 
