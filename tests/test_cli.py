@@ -17,6 +17,7 @@ from unittest import mock
 import keras
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 
@@ -330,6 +331,9 @@ def test_columns_are_found_by_the_names_of_the_training(elsewhere):
     for name, lines in (('same', 'cm,kg\n170,65\n'), ('turned', 'kg;other;cm\n65;1;170\n')):
         pathlib.Path(f'{name}.csv').write_text(lines)
     assert read_scores(run('score', 'people', 'same.csv').out) == read_scores(run('score', 'people', 'turned.csv').out)
+    pd.DataFrame({'kg': [65], 'cm': [170]}).to_parquet('turned.parquet')
+    assert read_scores(run('score', 'people', 'turned.parquet').out) == read_scores(
+        run('score', 'people', 'same.csv').out)
     pathlib.Path('nameless.csv').write_text('65,170\n')
     assert "nameless.csv has no column 'cm'. Its columns are 0, 1." in run('score', 'people', 'nameless.csv').err
 
@@ -362,6 +366,20 @@ def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
         assert 'mine: epoch 2 of 2 was the best' in succeed('train', f'mine/{pretrained.CONFIG}')
     assert epochs == [1]
     assert not pathlib.Path('mine/checkpoint').exists()
+
+
+def test_a_recipe_with_more_epochs_goes_on_with_what_was_begun(elsewhere):
+    write(elsewhere / 'recipe.json')
+    write(elsewhere / 'mine' / pretrained.CONFIG)
+    assert training.train('mine', verbose=0, epochs=1) is None
+    longer = json.loads(pathlib.Path('recipe.json').read_text())
+    longer['training']['epochs'] += 1
+    pathlib.Path('recipe.json').write_text(json.dumps(longer))
+    assert f'of {longer["training"]["epochs"]} was the best' in succeed('train', 'recipe.json', '-o', 'mine')
+    longer['training']['batch_size'] = 7
+    write(elsewhere / 'other' / pretrained.CONFIG)
+    pathlib.Path('recipe.json').write_text(json.dumps(longer))
+    assert 'other/config.json is another recipe than recipe.json' in run('train', 'recipe.json', '-o', 'other').err
 
 
 def test_train_says_that_an_epoch_diverged_and_keeps_the_ones_before(elsewhere, monkeypatch):
@@ -484,12 +502,12 @@ def files(elsewhere, digits):
     ('score TRAINED digits.npy --label 3', 'This model is not conditional: leave out --label'),
     ('score TRAINED missing[a].npy -o scores.csv', 'There is no file missing[a].npy.'),
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
-    ('score TRAINED cut.npz -o scores.csv', 'cut.npz should end in .npy, .wav, .csv or .tsv.'),
+    ('score TRAINED cut.npz -o scores.csv', 'cut.npz should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
     ('score TRAINED cut.npy -o scores.csv', 'cut.npy is not a .npy file of numbers'),
-    ('score TRAINED several.npz -o scores.csv', 'several.npz should end in .npy, .wav, .csv or .tsv.'),
+    ('score TRAINED several.npz -o scores.csv', 'several.npz should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
     ('score TRAINED several.npy -o scores.csv', 'several.npy is not a .npy file of numbers'),
-    ('score TRAINED array.png -o scores.csv', 'array.png should end in .npy, .wav, .csv or .tsv.'),
-    ('score TRAINED array -o scores.csv', 'array should end in .npy, .wav, .csv or .tsv.'),
+    ('score TRAINED array.png -o scores.csv', 'array.png should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
+    ('score TRAINED array -o scores.csv', 'array should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
     ('score VECTOR array.csv', 'array.csv is not a CSV file'),
     ('score VECTOR ARRAY.TSV', 'ARRAY.TSV is not a CSV file'),
     ('score SOUND array.wav --label 3,1', 'array.wav is not a WAV file'),
@@ -517,7 +535,7 @@ def files(elsewhere, digits):
     ('train optimizer.json -o new', "an optimizer that Keras does not know, 'adm'"),
     ('train shape.json -o new', 'Expected events of shape (9, 9, 1)'),
     ('train shape.json -o text.npy', 'text.npy is a file; name a folder with -o.'),
-    ('train unknown_key.json -o mine', 'mine/config.json is another recipe than unknown_key.json'),
+    ('train unknown_key.json -o mine', 'Unknown in "training": epoch; it takes epochs, '),
 ])
 def test_bad_input_ends_in_one_line_and_leaves_no_file(trained, labelled, vector, flow, speaking, files, line, message):
     before = sorted(os.listdir())

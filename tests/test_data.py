@@ -28,6 +28,7 @@ def test_the_splits_of_digits_part_the_whole_set():
     assert set(np.unique(together)) == set(range(17))
     everything = load_digits().images.astype('float32')
     assert sorted(event.tobytes() for event in together) == sorted(event.tobytes() for event in everything)
+    np.testing.assert_array_equal(arrays(split='train+test'), np.concatenate([splits[0], splits[2]]))
     assert len(rows(everything)) == 1797, 'no image is there twice, so the splits are disjoint'
 
 

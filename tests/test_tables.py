@@ -95,14 +95,14 @@ def test_the_index_that_pandas_writes_is_left_out_unless_it_is_asked_for(header,
         if index == '{}':
             np.testing.assert_array_equal(tables.read(path, [column, names[0]])[:, 0], np.arange(25))
         else:
-            with pytest.raises(ValueError, match=r'The column Unnamed: 0 in line 2 .* is no finite number'):
+            with pytest.raises(ValueError, match=r'column Unnamed: 0 in line 2 holds .* is no finite number'):
                 tables.read(path, [column])
 
 
 @pytest.mark.parametrize('first, message', [
-    ('?,1,2', "The column 0 in line 1 of table.csv holds '\\?'"), ('NA,?,nan', "The column 0 in line 1 .* holds 'NA'"),
-    (',,', 'The column 0 in line 1 of table.csv is empty'), ('1e39,2,3', "column 0 in line 1 .* holds '1e39'"),
-    ('inf,x,y', "column 0 in line 1 .* holds 'inf'"), ('1_0,x,y', "column 0 in line 1 .* holds '1_0'")])
+    ('?,1,2', "column 0 in line 1 holds '\\?'"), ('NA,?,nan', "column 0 in line 1 holds 'NA'"),
+    (',,', 'column 0 in line 1 is empty'), ('1e39,2,3', "column 0 in line 1 holds '1e39'"),
+    ('inf,x,y', "column 0 in line 1 holds 'inf'"), ('1_0,x,y', "column 0 in line 1 holds '1_0'")])
 def test_a_first_row_of_data_is_never_taken_for_names(first, message):
     with pytest.raises(ValueError, match=message):
         tables.read(write([first, *lines()]))
@@ -110,7 +110,7 @@ def test_a_first_row_of_data_is_never_taken_for_names(first, message):
 
 def test_a_word_where_all_rows_have_words_is_no_name():
     path = write(['cat,?', *(f'dog,{value}' for value in ROWS[:, 0])])
-    with pytest.raises(ValueError, match=r"The column 1 in line 1 of table\.csv holds '\?'"):
+    with pytest.raises(ValueError, match=r"column 1 in line 1 holds '\?'"):
         tables.read(path, [1])
 
 
@@ -118,7 +118,7 @@ def test_a_word_where_all_rows_have_words_is_no_name():
     (['a,a,b', *lines()], ['a'], "table.csv has 2 columns called 'a'; choose by number, from 0"),
     (['a,b,c', *lines()], 'ab', "columns of table.csv should be a list of names or numbers, got 'ab'"),
     (['a,b,c', *lines()], 3, 'columns of table.csv should be a list of names or numbers, got 3'),
-    (['?,NA,nan', *lines()], None, "The column 0 in line 1 of table.csv holds '\\?', which is no finite number"),
+    (['?,NA,nan', *lines()], None, "column 0 in line 1 holds '\\?', which is no finite number"),
     ([*lines(), '1,1e39,2'], None, "holds '1e39', which is no finite number"),
     ([f'{1_700_000_000 + index}' for index in range(20)], None, 'holds 1.7e.09 in every row, to the precision of'),
     (lines()[:9], None, 'table.csv has 9 rows of numbers; to learn a density takes at least 10'),
@@ -128,16 +128,26 @@ def test_a_word_where_all_rows_have_words_is_no_name():
     (lines(), [3], 'table.csv has no column 3. Its columns are 0, 1, 2.'),
     (lines(), [0, 0], r'columns of table.csv should be one or more different ones, got \[0, 0\]'),
     (lines(), [], 'columns of table.csv should be one or more different ones'),
-    ([*lines(), '1,high,2'], None, "The column 1 in line 26 of table.csv holds 'high', which is no finite number"),
+    ([*lines(), '1,high,2'], None, "column 1 in line 26 holds 'high', which is no finite number"),
     ([*lines(), '1,nan,2'], None, "holds 'nan', which is no finite number"),
-    ([*lines(), '1, ,2'], None, 'The column 1 in line 26 of table.csv is empty. Fill it in, remove that line, or'),
-    ([*lines(), '1,2'], None, 'Line 26 of table.csv has 2 fields, and the first line has 3'),
+    ([*lines(), '1, ,2'], None, 'column 1 in line 26 is empty. Fill in what is missing, remove'),
+    ([*lines(), '1,2'], None, 'line 26 has 2 fields, and the first line has 3'),
     (lines(np.column_stack([ROWS, np.full(25, 7)])), None, 'The column 3 of those chosen from table.csv holds 7 in'),
-    (['1,0.5,g'] * 12, None, "The column 2 in line 1 of table.csv holds 'g'"),
+    (['1,0.5,g'] * 12, None, "column 2 in line 1 holds 'g'"),
 ])
 def test_what_is_no_table_of_numbers_is_refused(rows, columns, message):
     with pytest.raises(ValueError, match=message):
         data.load(write(rows), columns=columns)
+
+
+def test_all_lines_that_cannot_be_used_are_named_at_once():
+    with pytest.raises(ValueError, match=(
+            r"^table.csv has lines that cannot be used: column 1 in line 26 holds 'high', which is no finite number; "
+            r'column 0 in line 27 is empty; column 2 in line 27 is empty; line 28 has 2 fields, and the first line has '
+            r'3\. Fill in')):
+        data.load(write([*lines(), '1,high,2', ',1,', '1,2']))
+    with pytest.raises(ValueError, match=r'; and [0-9]+ more\. Fill in'):
+        data.load(write([*lines(), *['1,2'] * 50]))
 
 
 def test_text_in_a_column_that_is_left_out_does_no_harm():

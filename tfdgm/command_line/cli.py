@@ -99,8 +99,8 @@ def sample(
 def score(
     name: Name,
     file: Annotated[pathlib.Path, typer.Argument(
-        help='A .npy file of events, [n, *event_shape]; a .csv or .tsv file with the columns the model was trained on; '
-             'or a .wav file of one sound.')],
+        help='A .npy file of events, [n, *event_shape]; a .csv, .tsv or Parquet file with the columns the model was '
+             'trained on; or a .wav file of one sound.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='A .csv file; the terminal by default.')] = None,
     label: LabelOption = None,
@@ -161,8 +161,10 @@ def train(
             folder.mkdir(parents=True, exist_ok=True)
             pretrained.write_config(folder, recipe)
         elif config_file.recipe_of(config_file.read_config(folder)) != recipe:
-            raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder with '
-                             '-o, or remove that file.')
+            if not training.goes_on(folder, recipe):
+                raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder '
+                                 'with -o, or remove that file.')
+            pretrained.write_config(folder, recipe)
         trained = training.train(folder)
     except KeyboardInterrupt:
         checkpoint = folder / training.CHECKPOINT

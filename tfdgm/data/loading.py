@@ -33,10 +33,10 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
             Datasets knows by name; 'wine_red', 'wine_white' or any other table of numbers that it knows;
             'spoken_digit'; 50,000 points of 'moons', 'eight_gaussians', 'pinwheel' or 'checkerboard', see
             `tfdgm.planes`; or the path of data of one's own: see below.
-        split: 'train', 'validation' or 'test'; of a path or a table, also several, as in 'train+validation'; of images
-            by name, any expression that TensorFlow Datasets understands. A set without a validation split lends the end
-            of its training split (10,000 for the MNISTs, else a tenth). The rows of a table are shuffled once, and 10 %
-            of them each are for validation and for the test.
+        split: 'train', 'validation' or 'test'; of a path, a table or 'digits', also several, as in 'train+validation';
+            of other images by name, any expression that TensorFlow Datasets understands. A set without a validation
+            split lends the end of its training split (10,000 for the MNISTs, else a tenth). The rows of a table are
+            shuffled once, and 10 % of them each are for validation and for the test.
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
@@ -232,7 +232,8 @@ def table(path: pathlib.Path | None, name: str, columns) -> tuple:
     if path is None:
         return published.table(name, columns)
     if path.suffix.lower() in parquet.SUFFIXES:
-        return parquet.read(path, columns, name)[:2]
-    values, names = tables.read_with_names(path, columns)
+        values, names, _ = parquet.read(path, columns, name)
+    else:
+        values, names = tables.read_with_names(path, columns)
     tables.check_density(values, name)
     return values, names

@@ -21,6 +21,7 @@ def load(path: pathlib.Path, split: str, columns, name: str) -> np.ndarray:
     """
     wanted = splits.parts(split, name)
     values, _, numbers = read(path, columns, name)
+    tables.check_density(values, name)
     places = np.array([splits.place_of(row.tobytes()) for row in numbers])
     chosen = [place for place in np.argsort(places, kind='stable') if splits.split_at(places[place]) in wanted]
     splits.check_not_empty(chosen, len(values), split, name)
@@ -56,5 +57,4 @@ def read(path: pathlib.Path, columns, name: str) -> tuple:
         raise ValueError(f'{name} has values that are missing or no finite numbers: {folders.listed(bad, "; ")}; the '
                          'first row is 0. Fill them in, remove the rows, or leave the columns out, by columns.')
     values = chosen.astype('float32')
-    tables.check_density(values, name)
     return values, [names[place] for place in places], numbers + 0.

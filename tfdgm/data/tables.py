@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfdgm.data import splits
+from tfdgm.data import folders, splits
 
 SUFFIXES = '.csv', '.tsv'
 LEAST_ROWS, LONGEST_LINE = 10, 2**16
@@ -31,7 +31,8 @@ def read(path: str | os.PathLike, columns: Sequence[int | str] | None = None) ->
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there are no rows, a column is unknown, or a value is missing or no finite number.
+        ValueError: if there are no rows, a column is unknown, or values are missing or no finite numbers, which are
+            all named.
 
     >>> import pathlib, tfdgm
     >>> _ = pathlib.Path('heights.csv').write_text('name,cm,kg\\n' + 'Ada,170,60\\nBo,181,82.5\\n' * 5)
@@ -49,7 +50,11 @@ def read_with_names(path, columns=None) -> tuple:
     if columns is None and names[0] == unnamed(0):
         columns = list(range(1, len(names)))
     chosen = places(columns, names, path)
-    values = np.array([numbers(row, line, chosen, names, path) for line, row in rows], 'float32')
+    faults = [fault for line, row in rows for fault in faults_of(row, line, chosen, names)]
+    if faults:
+        raise ValueError(f'{path} has lines that cannot be used: {folders.listed(faults, "; ")}. Fill in what is '
+                         'missing, remove the lines, or leave the columns out, by columns.')
+    values = np.array([[float(row[place]) for place in chosen] for _, row in rows], 'float32')
     return values, [names[place] for place in chosen]
 
 
@@ -139,16 +144,15 @@ def places(columns, names, where) -> list:
     return chosen
 
 
-def numbers(row, line, chosen, names, path) -> list:
-    """The numbers in the chosen columns of one row."""
+def faults_of(row, line, chosen, names):
+    """Yields what is wrong with one row, in words."""
     if len(row) != len(names):
-        raise ValueError(f'Line {line} of {path} has {len(row)} fields, and the first line has {len(names)}.')
-    for column in chosen:
-        if not is_number(row[column]):
-            what = f'holds {row[column]!r}, which is no finite number' if row[column].strip() else 'is empty'
-            raise ValueError(f'The column {names[column]} in line {line} of {path} {what}. Fill it in, remove that '
-                             'line, or leave the column out, by columns.')
-    return [float(row[column]) for column in chosen]
+        yield f'line {line} has {len(row)} fields, and the first line has {len(names)}'
+        return
+    for place in chosen:
+        if not is_number(row[place]):
+            what = f'holds {row[place]!r}, which is no finite number' if row[place].strip() else 'is empty'
+            yield f'column {names[place]} in line {line} {what}'
 
 
 def looks_like_a_number(field) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 
 from tfdgm import atomic, data
-from tfdgm.data import sound, tables
+from tfdgm.data import parquet, sound, tables
 from tfdgm.evaluation import pictures
 
 PAUSE = 0.25  # Seconds of silence between sounds in one file.
@@ -19,7 +19,7 @@ PIXEL_BYTES = 110
 
 
 def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
-    """Reads events for a model: an array in a .npy file, rows of a .csv or .tsv file, or one sound in a .wav file.
+    """Reads events for a model: an array in a .npy file, rows of a table's file, or one sound in a .wav file.
 
     Args:
         path: of the file.
@@ -33,11 +33,14 @@ def read(path: pathlib.Path, model, config: dict) -> np.ndarray:
     suffix = path.suffix.lower()
     if suffix in tables.SUFFIXES:
         return tables.read(path, columns_of(config))
+    if suffix in parquet.SUFFIXES:
+        return parquet.read(path, columns_of(config), str(path))[0]
     if suffix == '.wav':
         rate, levels = sound_of(config, path)
         return sound.fitted(sound.encode(sound.read(path, rate), levels), model, path)[None]
     if suffix != '.npy':
-        raise ValueError(f'{path} should end in .npy, .wav, {" or ".join(tables.SUFFIXES)}.')
+        taken = '.npy', '.wav', *tables.SUFFIXES, *parquet.SUFFIXES
+        raise ValueError(f'{path} should end in one of {", ".join(taken)}.')
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
     try:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfdgm import atomic, checks, config_file, data, inputs, pretrained
 from tfdgm.errors import NonFiniteError
 from tfdgm.pretrained import cards, process
-from tfdgm.pretrained.checkpoint import STATE, Checkpoint
+from tfdgm.pretrained.checkpoint import STATE, Checkpoint, course
 
 CHECKPOINT = 'checkpoint'
 
@@ -73,6 +73,14 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             cards.write(folder, pretrained.load(folder), config)
             (checkpoint / STATE).unlink(missing_ok=True)
         return config
+
+
+def goes_on(folder: pathlib.Path, recipe: dict) -> bool:
+    """Whether another recipe goes on where the training in a folder is: only epochs, patience or `about` differ."""
+    if (folder / pretrained.WEIGHTS).exists():
+        return False
+    here = config_file.recipe_of(pretrained.read_config(folder))
+    return course({**here, 'training': checked_recipe(here)}) == course({**recipe, 'training': checked_recipe(recipe)})
 
 
 def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None) -> dict | None:
