@@ -504,7 +504,7 @@ def files(elsewhere, digits):
     ('score TRAINED text.npy -o scores.csv', 'text.npy is not a .npy file of numbers'),
     ('score TRAINED cut.npz -o scores.csv', 'cut.npz should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
     ('score TRAINED cut.npy -o scores.csv', 'cut.npy is not a .npy file of numbers'),
-    ('score TRAINED several.npz -o scores.csv', 'several.npz should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
+    ('score TRAINED several.npz -o scores.csv', 'several.npz should end in one of .npy, .wav, .csv, .tsv, .parquet, '),
     ('score TRAINED several.npy -o scores.csv', 'several.npy is not a .npy file of numbers'),
     ('score TRAINED array.png -o scores.csv', 'array.png should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
     ('score TRAINED array -o scores.csv', 'array should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.'),
