@@ -31,10 +31,10 @@ class Shift(InvertibleLayer):
     num_parameters = 1
 
     def call(self, x: tf.Tensor, parameters: tf.Tensor, training: bool = False) -> ValuesAndLogDet:
-        return x + parameters, ops.zeros(())
+        return x + parameters, ops.zeros((), 'float32')
 
     def inverse(self, z: tf.Tensor, parameters: tf.Tensor) -> ValuesAndLogDet:
-        return z - parameters, ops.zeros(())
+        return z - parameters, ops.zeros((), 'float32')
 
 
 class Affine(InvertibleLayer):

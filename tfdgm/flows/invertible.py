@@ -62,14 +62,14 @@ class Chain:
         self.layers = list(layers)
 
     def __call__(self, x, features=None, training=False):
-        total = ops.zeros(())
+        total = ops.zeros((), 'float32')
         for layer in self.layers:
             x, log_det = layer(x, features, training=training)
             total += log_det
         return x, total
 
     def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
-        total = ops.zeros(())
+        total = ops.zeros((), 'float32')
         for layer in reversed(self.layers):
             z, log_det = layer.inverse(z, features)
             total += log_det
@@ -122,10 +122,10 @@ class Reshape(InvertibleLayer):
         self.before, self.after = before, after
 
     def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
-        return ops.reshape(x, (-1, *self.after)), ops.zeros(())
+        return ops.reshape(x, (-1, *self.after)), ops.zeros((), 'float32')
 
     def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
-        return ops.reshape(z, (-1, *self.before)), ops.zeros(())
+        return ops.reshape(z, (-1, *self.before)), ops.zeros((), 'float32')
 
 
 class Permutation(InvertibleLayer):
@@ -136,10 +136,10 @@ class Permutation(InvertibleLayer):
         self.order = np.asarray(order, 'int32')
 
     def call(self, x: tf.Tensor, features: tf.Tensor | None = None, training: bool = False) -> ValuesAndLogDet:
-        return ops.take(x, self.order, axis=-1), ops.zeros(())
+        return ops.take(x, self.order, axis=-1), ops.zeros((), 'float32')
 
     def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
-        return ops.take(z, np.argsort(self.order).astype('int32'), axis=-1), ops.zeros(())
+        return ops.take(z, np.argsort(self.order).astype('int32'), axis=-1), ops.zeros((), 'float32')
 
 
 class Squeeze(InvertibleLayer):
@@ -165,7 +165,7 @@ class Squeeze(InvertibleLayer):
         x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4, channels))
         if self.checkerboard:
             x = ops.take(x, self.colours, axis=3)
-        return ops.reshape(x, (-1, height // 2, width // 2, 4 * channels)), ops.zeros(())
+        return ops.reshape(x, (-1, height // 2, width // 2, 4 * channels)), ops.zeros((), 'float32')
 
     def inverse(self, z: tf.Tensor, features: tf.Tensor | None = None) -> ValuesAndLogDet:
         height, width, channels = self.shape
@@ -173,4 +173,5 @@ class Squeeze(InvertibleLayer):
         if self.checkerboard:
             z = ops.take(z, np.argsort(self.colours).astype('int32'), axis=3)
         z = ops.reshape(z, (-1, height // 2, width // 2, 2, 2, channels))
-        return ops.reshape(ops.transpose(z, (0, 1, 3, 2, 4, 5)), (-1, height, width, channels)), ops.zeros(())
+        z = ops.reshape(ops.transpose(z, (0, 1, 3, 2, 4, 5)), (-1, height, width, channels))
+        return z, ops.zeros((), 'float32')

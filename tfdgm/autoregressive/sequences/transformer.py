@@ -9,6 +9,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.autoregressive.sequences.attention import attend, causal_attention
 from tfdgm.autoregressive.sequences.model import SequenceModel
 from tfdgm.conditions import Condition
 from tfdgm.layers import Dropout, dense
@@ -39,12 +40,12 @@ class TransformerBlock(keras.layers.Layer):
         self.dropout = Dropout(dropout, dtype=dtype)
         self.built = True
 
-    def call(self, features: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+    def call(self, features: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False,
+             event_by_event: bool = False) -> tf.Tensor:
         """`[batch, sites, width]` -> `[batch, sites, width]`."""
         heads = self._heads(features, condition)
-        bias = ops.cast(self.distances, self.compute_dtype)
-        attention = causal_attention if self.window >= features.shape[1] else windowed_attention
-        attention = ops.transpose(attention(*heads, bias), (0, 2, 1, 3))
+        attention = causal_attention(*heads, ops.cast(self.distances, self.compute_dtype), event_by_event)
+        attention = ops.transpose(attention, (0, 2, 1, 3))
         return self._behind(features, ops.reshape(attention, (-1, *features.shape[1:])), training)
 
     def initial_cache(self, batch_size: int):
@@ -76,65 +77,6 @@ class TransformerBlock(keras.layers.Layer):
         features = features + self.dropout(self.attended(attention), training=training)
         hidden = self.narrow(self.widen(self.norms[1](features)))
         return features + self.dropout(hidden, training=training)
-
-
-# How many queries attend at once: few enough that most products with the keys behind them need not be made.
-CHUNK = 112
-
-
-def causal_attention(query, key, value: tf.Tensor, bias) -> tf.Tensor:
-    """Attention of each site to itself and all before it.
-
-    Args:
-        query: `[batch, heads, sites, n]`, as `key` and `value`.
-        key: what queries are compared with.
-        value: what is averaged.
-        bias: `[heads, sites]`, for each distance.
-    """
-    sites = query.shape[2]
-    bias = pairs_by_distance(bias, sites, sites)
-    ends = [min(start + CHUNK, sites) for start in range(0, sites, CHUNK)]
-    return ops.concatenate([
-        attend(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias[:, start:end, :end])
-        for start, end in zip([0, *ends], ends)], axis=2)
-
-
-def windowed_attention(query, key, value: tf.Tensor, bias) -> tf.Tensor:
-    """`causal_attention` to the last sites only, as many as the bias has distances.
-
-    The sites are cut into pieces as long as the window: a piece sees itself and the one before.
-    """
-    (heads, window), (sites, width) = bias.shape, query.shape[2:]
-    pieces = -(-sites // window)
-    filling = [[0, 0], [0, 0], [0, pieces * window - sites], [0, 0]]
-    query, *seen = (ops.reshape(ops.pad(part, filling), (-1, heads, pieces, window, width))
-                    for part in (query, key, value))
-    seen = [ops.concatenate([ops.pad(part[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0], [0, 0]]), part], axis=3)
-            for part in seen]
-    # Before the first piece there is none.
-    is_there = np.arange(2 * window) >= np.where(np.arange(pieces) == 0, window, 0)[:, None]
-    bias = ops.where(is_there[:, None], pairs_by_distance(bias, window, 2 * window)[:, None], -np.inf)
-    return ops.reshape(attend(query, *seen, bias), (-1, heads, pieces * window, width))[:, :, :sites]
-
-
-def attend(query, key, value: tf.Tensor, bias) -> tf.Tensor:
-    """`[…, queries, n]`, twice `[…, keys, n]`, and a bias of the logits `[…, queries, keys]` -> like the queries."""
-    # TensorFlow's product takes the keys as they lie, where `keras.ops` would transpose them first.
-    logits = tf.matmul(query * query.shape[-1] ** -0.5, key, transpose_b=True) + bias
-    return ops.matmul(ops.softmax(logits), value)
-
-
-def pairs_by_distance(bias, queries, keys):
-    """What depends on the distance alone, for each pair: `[heads, window]` -> `[heads, queries, keys]`.
-
-    The last query stands at the last key. Pairs farther apart than the window, and keys behind their query, get -inf.
-    """
-    window = bias.shape[1]
-    # From the largest distance, `keys`, to the smallest, `-queries`. Each row of the matrix is a piece of this vector
-    # that begins one further left: so does each row of its repetitions, cut into rows that are one shorter.
-    vector = ops.pad(ops.flip(bias, axis=1), [[0, 0], [keys - window + 1, queries]], constant_values=-np.inf)
-    rows = ops.tile(vector, (1, queries))[:, :queries * (queries + keys)]
-    return ops.reshape(rows, (-1, queries, queries + keys))[:, :, queries:]
 
 
 @register_keras_serializable('tfdgm')
@@ -178,8 +120,8 @@ class CausalTransformer(SequenceModel):
         ValueError: if `width` is no multiple of `heads`.
     """
 
-    # TensorFlow's kernels multiply large matrices faster than XLA does on CPUs.
-    trains_with_xla = scores_with_xla = False
+    # But for attention, where TensorFlow's kernels multiply large matrices faster than XLA does on CPUs.
+    trains_with_xla = False
 
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, dropout: float = 0., width: int = 64, heads: int = 4,
@@ -217,8 +159,10 @@ class CausalTransformer(SequenceModel):
         return min(self.num_sites - 1, 1 + sum(block.window - 1 for block in self.stack))
 
     def features(self, inputs: tf.Tensor, condition: tf.Tensor | None, training: bool):
+        # A GPU would rather take all events at once.
+        event_by_event = self.uses_xla(True) and not tf.config.list_physical_devices('GPU')
         for block in self.stack:
-            inputs = block(inputs, condition=condition, training=training)
+            inputs = block(inputs, condition=condition, training=training, event_by_event=event_by_event)
         return self.norm(inputs)
 
     def initial_cache(self, batch_size: int):
