@@ -46,7 +46,7 @@ SYSTEMS = {
 
 
 def ratios(calls, duration):
-    """Of functions with XLA, without and as 'auto' has it: XLA's time over that without; that of 'auto' over the best."""
+    """Of functions with XLA, without and by 'auto': XLA's time over that without; that of 'auto' over the shorter one."""
     for call in calls:
         call()
     start = time.perf_counter()

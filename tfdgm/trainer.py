@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import inspect
+import math
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,10 @@ from tfdgm import checks, inputs
 from tfdgm.execution import extremes, internals
 from tfdgm.execution.first_events import first_events
 from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
+
+
+# How many numbers the variables of a model have on average, from where on XLA pays in updating them.
+LARGE = 2**15
 
 
 class LossOfEvents(keras.losses.Loss):
@@ -166,7 +171,7 @@ class Trainer(keras.Model, abc.ABC):
         fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
         logs = self.measured(loss, losses, fault, x, condition, sample_weight)
         if weights:
-            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_part)
+            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights))
         return logs
 
     def compiled_part(self, function):
@@ -177,6 +182,15 @@ class Trainer(keras.Model, abc.ABC):
         if self.run_eagerly or not self.jit_compile:
             return function
         return tf.function(function, jit_compile=True, autograph=False)
+
+    def compiled_update(self, weights: list):
+        """What compiles an optimizer's update of weights: XLA, in training by it, but on CPUs if they are small.
+
+        One program that reads and writes each once pays where memory is what takes the time; many small ones are
+        updated as fast without, and it takes seconds to compile.
+        """
+        large = sum(math.prod(weight.shape) for weight in weights) >= LARGE * len(weights)
+        return self.compiled_part if large or tf.config.list_physical_devices('GPU') else lambda function: function
 
     def test_step(self, data):
         x, condition, sample_weight = self.unpacked(data)

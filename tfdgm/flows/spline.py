@@ -40,6 +40,9 @@ class NeuralSplineFlow(CouplingFlow):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
+    # XLA gains nothing in training on CPUs, where it takes long to compile the splines' gradients.
+    trains_with_xla = False
+
     def __init__(self, event_shape: int | Sequence[int], *, dequantization: UniformDequantization | None = None,
                  condition: Condition | None = None, couplings: int = 6, hidden_units: Sequence[int] = (64, 64),
                  bins: int = 8, bound: float = 5., activation: str = 'relu', seed: int | None = 0, **kwargs):

@@ -120,9 +120,6 @@ class CausalTransformer(SequenceModel):
         ValueError: if `width` is no multiple of `heads`.
     """
 
-    # But for attention, where TensorFlow's kernels multiply large matrices faster than XLA does on CPUs.
-    trains_with_xla = False
-
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, dropout: float = 0., width: int = 64, heads: int = 4,
                  blocks: int = 4, window: int | None = None, variable_length: bool = False,
