@@ -46,7 +46,7 @@ SYSTEMS = {
 
 
 def ratios(calls, duration):
-    """Of functions with XLA, without and by 'auto': XLA's time over that without; that of 'auto' over the shorter one."""
+    """XLA's time over that without it, and that of 'auto' over the shorter of the two."""
     for call in calls:
         call()
     start = time.perf_counter()

@@ -15,7 +15,6 @@ from tfdgm.execution import extremes, internals
 from tfdgm.execution.first_events import first_events
 from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
 
-
 # How many numbers the variables of a model have on average, from where on XLA pays in updating them.
 LARGE = 2**15
 
