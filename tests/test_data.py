@@ -245,6 +245,7 @@ def test_a_version_that_tfds_does_not_know(dataset):
 
 # Sound ----------------------------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_spoken_digits(dataset):
     dataset('spoken_digit')
     splits = {split: arrays('spoken_digit', split, labels=True) for split in data.SPLITS}

@@ -39,7 +39,7 @@ def references_to_used(system):
 
 
 # Those whose gradients are not TensorFlow's own, and one of the others.
-@systems.every_system('nade', 'recurrent', 'nice')
+@systems.every_system('nade', 'nice')
 def test_a_model_that_was_used_is_freed_with_its_weights(system):
     names, references = references_to_used(system)
     gc.collect()

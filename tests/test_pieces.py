@@ -39,7 +39,8 @@ def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(system,
 
 
 @pytest.mark.xla
-@pytest.mark.parametrize('system', ['made_masks', 'nade', 'maf'])
+@pytest.mark.parametrize('system', ['made_masks', *(
+    pytest.param(system, marks=pytest.mark.slow) for system in ('nade', 'maf'))])
 def test_that_holds_under_xla(system, eight_at_once):
     dist = make(system).distribution()
     samples = dist.sample(19, seed=3).numpy()

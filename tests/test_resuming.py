@@ -43,11 +43,11 @@ FLOW = {'dequantization': {'class_name': 'tfdgm>UniformDequantization', 'config'
 
 QUICK = {
     'everything at once': independent(optimizer('Nadam', **EVERYTHING)),
+}
+SLOW = {
     # Its scale is too large at first, and steps are left out until it is not.
     'scaled loss': independent({'class_name': 'LossScaleOptimizer', 'config': {
         'inner_optimizer': optimizer(), 'initial_scale': 2.**126, 'dynamic_growth_steps': 2}}),
-}
-SLOW = {
     'everything in float16': independent(optimizer(**EVERYTHING), dtype='mixed_float16'),
     'a flow': recipe('AffineCouplingFlow', {**FLOW, 'couplings': 2, 'hidden_units': [8]}, DIGITS, optimizer='adam',
                      jit_compile=False),

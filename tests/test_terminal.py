@@ -279,7 +279,7 @@ def test_commands_say_nothing_but_their_own(elsewhere):
         'train recipe.json -o mine', 'score independent_digits recipe.json'))
     assert result.stdout.startswith('2 samples in a.npy\nstatus 0\nevent,log_prob\n0,')
     assert result.stdout.count('status 0\n') == 4
-    assert result.stderr == 'error: recipe.json should end in .npy, .wav, .csv or .tsv.\n'
+    assert result.stderr == 'error: recipe.json should end in one of .npy, .wav, .csv, .tsv, .parquet, .pq.\n'
 
 
 @pytest.mark.slow

@@ -30,7 +30,8 @@ def validation_nll(folder):
     return -pretrained.load(folder).distribution().log_prob(data.as_arrays(held_out)).numpy().mean()
 
 
-@pytest.fixture(scope='module', params=RECIPES)
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=pytest.mark.slow) if name == 'fvsbn' else name for name in RECIPES])
 def uninterrupted(request, tmp_path_factory):
     """A recipe, and what a training without a break makes of it: the configuration, the learning curve, the folder."""
     folder = write(tmp_path_factory.mktemp(request.param), RECIPES[request.param])
@@ -170,7 +171,7 @@ def test_a_training_that_diverges_in_its_first_epoch_says_why(tmp_path):
     assert os.listdir(tmp_path) == [pretrained.CONFIG]
 
 
-@pytest.mark.parametrize('jit_compile', [True, False])
+@pytest.mark.parametrize('jit_compile', [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_recipe_says_whether_xla_compiles(tmp_path, monkeypatch, jit_compile):
     told = []
     monkeypatch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: told.append(

@@ -9,7 +9,9 @@ HERE = pathlib.Path(__file__).parent
 SHARED = {'test_a_seed_means_the_same_samples_with_xla_and_without',
           'test_mixed_precision_trains_and_sums_in_float32', 'test_two_fits_with_one_seed_give_the_same_weights',
           'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape',
-          'test_shapes_are_those_that_tfp_documents'}
+          'test_shapes_are_those_that_tfp_documents', 'test_saving_keeps_every_log_probability',
+          'test_gradients_reach_every_weight', 'test_sample_frequencies_match_probabilities',
+          'test_continuous_samples_follow_the_density', 'test_continuous_density_integrates_to_one'}
 REPRESENTATIVE = 'made', 'pixel_cnn', 'wavenet'
 # It goes through all cases of every output, condition and order.
 THOROUGH = 'made'

@@ -85,6 +85,7 @@ def test_the_bijector_preconditions_a_markov_chain():
     np.testing.assert_allclose(np.mean(states, (0, 1)), [1, -1], atol=0.25)
 
 
+@pytest.mark.slow
 def test_a_flow_is_a_surrogate_posterior_and_part_of_a_joint_distribution():
     covariance = np.array([[1.0, 0.8], [0.8, 1.0]], 'float32')
     target = tfd.MultivariateNormalTriL([2., 0.], np.linalg.cholesky(covariance))
