@@ -1,6 +1,6 @@
 """How long one waits from `fit` to the end of the first step, as a table from one run.
 
-    python benchmarks/first_step.py [--against FOLDER] [--repeats 1]
+    python benchmarks/first_step.py [--against FOLDER] [--repeats 1] [--system RealNVP …]
 
 Each system takes one step on a batch of 64 events in a process of its own: images of 28x28 with 256 levels for flows of
 images, binary ones for autoregressive models, and 64 real numbers for flows over vectors. `--against` names a checkout
@@ -54,12 +54,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--against', type=pathlib.Path)
     parser.add_argument('--repeats', type=int, default=1)
+    parser.add_argument('--system', action='append', choices=SYSTEMS)
     arguments = parser.parse_args()
     folders = [HERE, *([arguments.against.resolve()] if arguments.against else [])]
 
     def rows():
-        for name, system in SYSTEMS.items():
-            times = [[first_step(system, folder) for folder in folders] for _ in range(arguments.repeats)]
+        for name in arguments.system or SYSTEMS:
+            times = [[first_step(SYSTEMS[name], folder) for folder in folders] for _ in range(arguments.repeats)]
             own, *there = (statistics.median(column) for column in zip(*times))
             yield name, f'{own:.1f}', *(text for other in there for text in (f'{other:.1f}', f'{own / other:.2f}'))
 
