@@ -1,8 +1,8 @@
 """Where XLA pays on a CPU: its time over that of TensorFlow's own kernels, as a table from one run.
 
-    python benchmarks/xla.py [--system NADE …] [--seconds 10]
+    python benchmarks/xla.py [--system NADE …] [--seconds 10] [--batch 64]
 
-Each system trains on and scores batches of 64 events, in a process of its own, with XLA, without and as
+Each system trains on and scores batches of events, in a process of its own, with XLA, without and as
 `jit_compile='auto'` has it, by turns. What is above 1 is slower with XLA; by these figures the classes say what 'auto'
 means for them on CPUs. `auto` is its time over that of the faster of the two.
 """
@@ -56,12 +56,12 @@ def ratios(calls, duration):
     return with_xla / without, auto / min(with_xla, without)
 
 
-def measure(name, duration):
+def measure(name, duration, batch):
     """The ratios of a system: of training, and of scoring."""
     models = [SYSTEMS[name]() for _ in range(3)]
     x = np.random.default_rng(0)
-    x = (x.normal(size=(64, *models[0].event_shape)) if not models[0].support.is_discrete else
-         x.integers(2, size=(64, *models[0].event_shape))).astype('float32')
+    x = (x.normal(size=(batch, *models[0].event_shape)) if not models[0].support.is_discrete else
+         x.integers(2, size=(batch, *models[0].event_shape))).astype('float32')
     steps, scores = [], []
     for model, jit_compile in zip(models, (True, False, 'auto')):
         model.compile('adam', jit_compile=jit_compile)
@@ -77,13 +77,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--system', action='append', choices=SYSTEMS)
     parser.add_argument('--seconds', type=float, default=10)
+    parser.add_argument('--batch', type=int, default=64)
     arguments = parser.parse_args()
     context = multiprocessing.get_context('spawn')
 
     def rows():
         for name in arguments.system or SYSTEMS:
             with context.Pool(1) as pool:
-                yield name, *(f'{ratio:.2f}' for ratio in pool.apply(measure, (name, arguments.seconds)))
+                yield name, *(f'{ratio:.2f}' for ratio in pool.apply(
+                    measure, (name, arguments.seconds, arguments.batch)))
 
     show_rows(('system', 'training', 'auto', 'scoring', 'auto'), rows())
 
