@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from unittest import mock
 
 import keras
 import numpy as np
@@ -161,6 +162,23 @@ def test_fine_tuning_goes_on_after_loading(digits, tmp_path):
     loaded.fit(images, epochs=2, verbose=0)
     assert loaded.evaluate(images, verbose=0, return_dict=True)['nll'] < before
     assert loaded.optimizer.iterations == 2 * model.optimizer.iterations
+
+
+@pytest.mark.xla
+def test_weights_are_updated_alike_whether_xla_compiles_it_or_not(digits, monkeypatch):
+    images, _ = digits
+    trained = []
+    for large in 0, np.inf:
+        monkeypatch.setattr(tfdgm.trainer, 'LARGE', large)
+        keras.utils.set_random_seed(0)
+        model = small()
+        with mock.patch.object(model, 'compiled_part', side_effect=model.compiled_part) as compiled_part:
+            model.fit(images, batch_size=400, shuffle=False, verbose=0)
+        trained.append((model.get_weights(), compiled_part.call_count))
+    (weights, compiled), (others, fewer) = trained
+    assert compiled > fewer
+    for own, other in zip(weights, others):
+        np.testing.assert_allclose(own, other, atol=1e-5)
 
 
 @pytest.mark.xla

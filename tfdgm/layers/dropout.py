@@ -7,7 +7,7 @@ from tfdgm import checks, random
 
 
 class Dropout(keras.layers.Layer):
-    """Leaves a share of the features out at each training step, as `keras.layers.Dropout` does.
+    """Sets features to zero at the dropout rate in steps of training, as `keras.layers.Dropout` does.
 
     Keras leaves the random numbers' algorithm to the device. XLA's choice on a CPU takes many times as long as Philox,
     and a step of training mostly waits for it.
