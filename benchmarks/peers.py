@@ -9,7 +9,8 @@ each compiled as its library does, in a process of its own for each library. The
 median time, and ratios of tfdgm's to the best of the others'.
 
 PyTorch's transformer is the same network, with the learned bias for each distance; `torch, no bias` leaves that out,
-and so may use PyTorch's fused causal attention: a smaller network, whose speed is a bound.
+and so may use PyTorch's fused causal attention: a smaller network, which the
+ratios leave out.
 """
 
 import argparse

@@ -368,14 +368,17 @@ def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
     assert not pathlib.Path('mine/checkpoint').exists()
 
 
-def test_a_recipe_with_more_epochs_goes_on_with_what_was_begun(elsewhere):
+def test_a_recipe_with_more_epochs_goes_on_with_what_was_begun(elsewhere, monkeypatch):
     write(elsewhere / 'recipe.json')
     write(elsewhere / 'mine' / pretrained.CONFIG)
     assert training.train('mine', verbose=0, epochs=1) is None
     longer = json.loads(pathlib.Path('recipe.json').read_text())
     longer['training']['epochs'] += 1
     pathlib.Path('recipe.json').write_text(json.dumps(longer))
+    begun = []
+    monkeypatch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: begun.append(len(self.history)))
     assert f'of {longer["training"]["epochs"]} was the best' in succeed('train', 'recipe.json', '-o', 'mine')
+    assert begun == [1]
     longer['training']['batch_size'] = 7
     write(elsewhere / 'other' / pretrained.CONFIG)
     pathlib.Path('recipe.json').write_text(json.dumps(longer))

@@ -95,7 +95,8 @@ def as_float(values: np.ndarray, key: str, name: str) -> np.ndarray:
     if not np.all(kept):
         bad = np.flatnonzero(~np.all(kept.reshape(len(values), -1), axis=1))
         first = values[bad[0]][~kept[bad[0]]].flat[0] if values.ndim > 1 else values[bad[0]]
-        what = 'no finite number in float32' if values.dtype.kind == 'f' else 'an integer that float32 has to round'
+        what = ('numbers that are not finite in float32' if values.dtype.kind == 'f' else
+                'an integer that float32 has to round')
         raise ValueError(f'{key} in {name} holds {what}, such as {first}, at '
                          f'{folders.listed([str(place) for place in bad])} of its {len(values):,} places. Remove them '
                          'or fill them in.')

@@ -69,12 +69,11 @@ class MaskedNetwork(keras.layers.Layer):
         policy = self.dtype_policy
         self._activate = keras.activations.get(activation)
         self._dropout = Dropout(dropout, seed=seed, dtype=policy, name='dropout')
-        self._degrees = [self._layer_degrees(units, random) for units in self.hidden_units]
         positions = np.argsort(orderings, axis=1)
         outputs = np.repeat(positions, num_parameters, axis=1)
-        degrees = [positions, *self._degrees]
-        # The degrees of inputs, hidden units and outputs, for each mask.
-        self._mask_degrees = [table.astype('int32') for table in (*degrees, outputs)]
+        degrees = [positions, *(self._layer_degrees(units, random) for units in self.hidden_units)]
+        # Of inputs, hidden units and outputs, for each mask.
+        self._degrees = [of_masks.astype('int32') for of_masks in (*degrees, outputs)]
         self.kernels, self.biases, self.condition_biases = [], [], []
         for layer, units in enumerate(self.hidden_units):
             self.kernels.append(self.add_weight(
@@ -113,10 +112,9 @@ class MaskedNetwork(keras.layers.Layer):
     def call(self, values: tf.Tensor, features: tf.Tensor | None = None, mask_index: int | tf.Tensor = 0,
              training: bool = False) -> tf.Tensor:
         """The outputs of every site under one mask: `[batch, sites]` -> `[batch, sites, num_parameters]`."""
-        positions, *degrees = (
+        positions, *degrees, outputs = (
             of_masks[mask_index] if isinstance(mask_index, int) else ops.take(of_masks, mask_index, axis=0)
-            for of_masks in self._mask_degrees)
-        outputs = degrees.pop()
+            for of_masks in self._degrees)
         hidden, known = values, positions
         for kernel, bias, condition_bias, layer_degrees in zip(
                 self.kernels, self.biases, self.condition_biases, degrees):
@@ -138,7 +136,7 @@ class MaskedNetwork(keras.layers.Layer):
         Units of degree d are complete once the value at position d is known, so they are computed at position d + 1.
         """
         tables = []
-        for degrees in self._degrees:
+        for degrees in self._degrees[1:-1]:
             by_degree = np.argsort(degrees, axis=1, kind='stable')
             counts = np.bincount(degrees[0], minlength=self.num_sites)[:self.num_sites - 1]
             starts = np.concatenate([[0], np.cumsum(counts)[:-1]]) if len(counts) else np.zeros(0, int)

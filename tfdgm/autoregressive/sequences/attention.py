@@ -98,7 +98,7 @@ def one_by_one(attention):
 
     What one event makes of all pairs of sites stays in a CPU's cache, and the way back computes it anew, as T. Dao et
     al. do in blocks of sites: "FlashAttention: fast and memory-efficient exact attention", 2022
-    (https://arxiv.org/abs/2205.14135). Blocks of a model share both programs, so that they are compiled once.
+    (https://arxiv.org/abs/2205.14135). Where the step around them is not XLA's, blocks of a model share both programs.
     """
     def function(*args):
         with internals.without_tapes():  # They would want the values of the loop out of XLA's function.
