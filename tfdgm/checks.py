@@ -177,27 +177,28 @@ def events(model, x):
         raise ValueError(f'Expected at least one event, got an array of shape {array.shape}.')
     given = array
     with np.errstate(over='ignore', invalid='ignore'):  # What float32 can't hold becomes infinite, and lies outside.
-        array = array.astype('float32')
+        array = array.astype('float32', copy=False)
     padding = False
     if model.variable_length:
         padding = np.asarray(model.padding(array))
         empty = np.isnan(array).reshape(len(array), -1).all(axis=1)
         if empty.any():
             raise ValueError(f'Event {int(np.argmax(empty))} is empty: all of it is NaN. Leave it out.')
-    if given.dtype.kind == 'f':
-        missing = np.isnan(array) & np.logical_not(padding)
-        if missing.any():
-            raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
-                             f'{first_event(missing)}. Remove or fill them in: {type(model).__name__} needs '
-                             f'every value to be {model.support}.')
     with np.errstate(invalid='ignore'):
         outside = ~(np.asarray(model.support.contains(array)) | padding)
-    if model.support.is_discrete:  # Rounded to float32, 0.999999999 is 1; a real number may be rounded.
+    if model.support.is_discrete and array is not given:
+        # Rounded to float32, 0.999999999 is 1; a real number may be rounded.
         outside |= (array != given) & ~np.isnan(array)
-    if outside.any():
-        raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
-                         f'{given[outside].flat[0]} in event {first_event(outside)}: this '
-                         f'{type(model).__name__} needs every value to be {model.support}.')
+    if not outside.any():
+        return
+    missing = np.isnan(array) & np.logical_not(padding)
+    if missing.any():
+        raise ValueError(f'{int(missing.sum())} of the {array.size} values are NaN, the first in event '
+                         f'{first_event(missing)}. Remove or fill them in: {type(model).__name__} needs '
+                         f'every value to be {model.support}.')
+    raise ValueError(f'{int(outside.sum())} of the {array.size} values lie outside the support, such as '
+                     f'{given[outside].flat[0]} in event {first_event(outside)}: this '
+                     f'{type(model).__name__} needs every value to be {model.support}.')
 
 
 def varying(deviation: np.ndarray, count: int):

@@ -91,16 +91,38 @@ class DensityModel(GenerativeModel):
         x, _ = inputs.unpacked(x)
         return super().predict_step((x if y is None else (x, y),))
 
-    def predict(self, x: ArrayLike | Sequence[ArrayLike] | tf.data.Dataset, *args, **kwargs) -> np.ndarray:
-        """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`."""
-        if inputs.is_pipeline(x) or self.condition is None:
+    def predict(self, x: ArrayLike | Sequence[ArrayLike] | tf.data.Dataset, batch_size: int | None = None,
+                verbose: int | str = 'auto', steps: int | None = None, callbacks: list | None = None) -> np.ndarray:
+        """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`.
+
+        Arrays are scored by `distribution().log_prob`, as many events at once as it takes where no `batch_size` is
+        given.
+        """
+        is_pipeline = inputs.is_pipeline(x)
+        if is_pipeline or self.condition is None:
             x, *_ = inputs.prepared(self, x, predicting=True)
         else:
             x = inputs.prepared(self, *checks.pair(x))[:2]
+        if not is_pipeline and not callbacks and steps is None and not self._is_distributed and not self.run_eagerly:
+            return self._predict_arrays(*(x if isinstance(x, tuple) else (x, None)), batch_size, verbose)
         try:
-            return super().predict(x, *args, **kwargs)
+            return super().predict(x, batch_size, verbose, steps, callbacks)
         except UnboundLocalError:  # What Keras raises where there is no batch.
             raise inputs.no_batches() from None
+
+    def _predict_arrays(self, x, condition, batch_size, verbose):
+        """Log-probabilities of arrays that have been checked: setting up a pipeline may take longer than scoring."""
+        batch_size = self.scoring_batch if batch_size is None else batch_size
+        starts = range(0, len(x), batch_size)
+        bar = keras.utils.Progbar(len(starts), verbose=1 if verbose == 'auto' else int(verbose))
+        distribution, log_probs = self.distribution() if condition is None else None, []
+        for count, start in enumerate(starts, 1):
+            batch = slice(start, start + batch_size)
+            if condition is not None:
+                distribution = self.distribution(condition[batch])
+            log_probs.append(distribution.log_prob(x[batch]).numpy())
+            bar.update(count)
+        return np.concatenate(log_probs)
 
     def export(self, filepath: str | os.PathLike, format: str = 'tf_saved_model', verbose: bool | None = None,
                input_signature: list | None = None, **kwargs):

@@ -177,6 +177,8 @@ class DensityDistribution(ModelDistribution):
         checks.real(x)
         x = in_float32(x, self._support.is_discrete)
         condition = self.condition
+        if condition is None and x.shape.rank == len(event_shape) + 1:
+            return self._scores(x, None)
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
             # TFP lets the samples and the distribution's batch broadcast against each other.
@@ -186,11 +188,14 @@ class DensityDistribution(ModelDistribution):
             inner = self._model.condition.shape
             condition = tf.broadcast_to(condition, tf.concat([outer, inner], 0))
             condition = tf.reshape(condition, (-1, *inner))
-        x = tf.reshape(x, (-1, *event_shape))
-        return tf.reshape(never_empty(lambda count, *given: self._score(*given), batch_size(x), x, condition), outer)
+        return tf.reshape(self._scores(tf.reshape(x, (-1, *event_shape)), condition), outer)
+
+    def _scores(self, x, condition):
+        """Log-probabilities of events `[n, *event_shape]`, of which there may be none."""
+        return never_empty(lambda count, *given: self._score(*given), batch_size(x), x, condition)
 
     def _score(self, x, condition):
-        """Log-probabilities of events `[n, *event_shape]`; in pieces, where neither a graph nor a tape wants all."""
+        """Log-probabilities of one event or more; in pieces, where neither a graph nor a tape wants all."""
         if not tf.executing_eagerly():
             return self._log_density(x, condition)
         if internals.tape_may_watch():

@@ -28,8 +28,8 @@ class Integers(Support):
     """The integers 0 … levels-1.
 
     >>> from tfdgm.support import Integers
-    >>> str(Integers(256)), Integers(256).contains(255.)
-    ('an integer from 0 to 255', True)
+    >>> str(Integers(256)), Integers(256).contains(np.array([255, 0.5]))
+    ('an integer from 0 to 255', array([ True, False]))
     """
 
     levels: int
@@ -37,7 +37,8 @@ class Integers(Support):
     is_discrete = True
 
     def contains(self, x: ArrayLike) -> np.ndarray | tf.Tensor:
-        return (x >= 0) & (x < self.levels) & (x % 1 == 0)
+        floor = tf.floor if tf.is_tensor(x) else np.floor
+        return (x >= 0) & (x < self.levels) & (floor(x) == x)
 
     def __str__(self):
         return '0 or 1' if self.levels == 2 else f'an integer from 0 to {self.levels - 1}'
