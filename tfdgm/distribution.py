@@ -111,17 +111,20 @@ class ModelDistribution(WithoutClosedForms, tfd.Distribution):
         return shape[:tf.size(shape) - len(self._model.condition.shape)]
 
     def _sample_n(self, n, seed=None, given=()):
-        batch_shape, seed = self._batch_shape_tensor(), stateless_seed(seed)
-        condition = self._repeated_condition(n)
-        count = n * tf.reduce_prod(batch_shape)
-        if tf.get_static_value(count) == 0:
-            samples = tf.zeros((0, *self._model.event_shape))
-        else:
-            samples = self._draw(count, condition, seed, given)
-        if condition is not None:
-            valid = self._model.is_valid(condition)
-            samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
+        seed = stateless_seed(seed)
+        if self._condition is None:
+            return self._draw_any(n, None, seed, given)
+        batch_shape, condition = self._batch_shape_tensor(), self._repeated_condition(n)
+        samples = self._draw_any(n * tf.reduce_prod(batch_shape), condition, seed, given)
+        valid = self._model.is_valid(condition)
+        samples = tf.where(tf.reshape(valid, (-1, *[1] * len(self._model.event_shape))), samples, np.nan)
         return tf.reshape(samples, tf.concat([[n], batch_shape, self._model.event_shape], 0))
+
+    def _draw_any(self, count, *args):
+        """`_draw`, also of no event."""
+        if tf.get_static_value(count) == 0:
+            return tf.zeros((0, *self._model.event_shape))
+        return self._draw(count, *args)
 
     def _repeated_condition(self, n):
         """The condition of each of `n` samples: `[n * size of the batch, *condition.shape]`, or None."""

@@ -29,6 +29,8 @@ def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
 
 def _halves(seed):
     """A stateless seed of an integer: its 31 lower bits, and the 31 bits above them."""
+    if isinstance(seed, int):
+        return tf.constant([seed // 2**31 % 2**31, seed % 2**31], tf.int32)
     return tf.cast(tf.stack([seed // 2**31 % 2**31, seed % 2**31]), tf.int32)
 
 
