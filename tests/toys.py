@@ -78,7 +78,7 @@ class Duel(KernelMatcher):
         steps = [(optimizer, weights, tape.gradient(mean, weights))
                  for (optimizer, weights), mean in zip(self.optimized(), means)]
         fault = self.guard.has_fault(*(are_finite(gradients) for _, _, gradients in steps))
-        logs = self.measured(means[0], losses[0], fault, x, condition, sample_weight)
+        logs = self.measured(means[0], {'loss': losses[0]}, fault, x, condition, sample_weight)
         for optimizer, weights, gradients in steps:
             apply_unless(fault, optimizer, gradients, weights)
         return logs

@@ -5,6 +5,7 @@ from tfdgm import (
     data,
     errors,
     flows,
+    latent,
     outputs,
     pretrained,
     random,
@@ -30,6 +31,7 @@ from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
+from tfdgm.latent import VAE
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
 from tfdgm.pretrained import training
@@ -37,9 +39,47 @@ from tfdgm.pretrained import training
 __version__ = '0.1.0'
 
 __all__ = [
-    'FFJORD', 'FVSBN', 'IAF', 'MADE', 'MAF', 'NADE', 'NICE', 'AffineCouplingFlow', 'AutoregressiveModel',
-    'CausalTransformer', 'DensityDistribution', 'DensityModel', 'FlowModel', 'FullTable', 'GatedPixelCNN',
-    'GenerativeModel', 'Glow', 'Independent', 'LatentSpace', 'MarkovChain', 'ModelDistribution', 'NeuralSplineFlow',
-    'PixelCNN', 'PixelCNNPlusPlus', 'PixelRNN', 'RealNVP', 'RecurrentModel', 'WaveNet', 'conditions', 'data',
-    'errors', 'evaluate', 'flows', 'outputs', 'pictures', 'planes', 'pretrained', 'random', 'sound', 'tables',
-    'training']
+    'FFJORD',
+    'FVSBN',
+    'IAF',
+    'MADE',
+    'MAF',
+    'NADE',
+    'NICE',
+    'VAE',
+    'AffineCouplingFlow',
+    'AutoregressiveModel',
+    'CausalTransformer',
+    'DensityDistribution',
+    'DensityModel',
+    'FlowModel',
+    'FullTable',
+    'GatedPixelCNN',
+    'GenerativeModel',
+    'Glow',
+    'Independent',
+    'LatentSpace',
+    'MarkovChain',
+    'ModelDistribution',
+    'NeuralSplineFlow',
+    'PixelCNN',
+    'PixelCNNPlusPlus',
+    'PixelRNN',
+    'RealNVP',
+    'RecurrentModel',
+    'WaveNet',
+    'conditions',
+    'data',
+    'errors',
+    'evaluate',
+    'flows',
+    'latent',
+    'outputs',
+    'pictures',
+    'planes',
+    'pretrained',
+    'random',
+    'sound',
+    'tables',
+    'training',
+]

@@ -54,7 +54,8 @@ class DensityModel(GenerativeModel):
     def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return -self(x if condition is None else (x, condition))
 
-    def update_metrics(self, losses: tf.Tensor, x: tf.Tensor, sample_weight: tf.Tensor | None):
+    def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
+        losses = terms.get('nll', terms['loss'])
         self.nll_tracker.update_state(losses, sample_weight)
         # A mean over the sites of all events, which may have more and fewer.
         sites = self.sites_of(x)

@@ -174,14 +174,14 @@ class DensityDistribution(ModelDistribution):
             return None
         return tfb.Identity(validate_args=self.validate_args)
 
-    def _log_prob(self, x):
+    def _log_prob(self, x, *options):
         event_shape = self._model.event_shape
         checks.static_shape(x, event_shape)
         checks.real(x)
         x = in_float32(x, self._support.is_discrete)
         condition = self.condition
         if condition is None and x.shape.rank == len(event_shape) + 1:
-            return self._scores(x, None)
+            return self._scores(x, None, *options)
         outer = tf.shape(x)[:tf.rank(x) - len(event_shape)]
         if condition is not None:
             # TFP lets the samples and the distribution's batch broadcast against each other.
@@ -191,22 +191,23 @@ class DensityDistribution(ModelDistribution):
             inner = self._model.condition.shape
             condition = tf.broadcast_to(condition, tf.concat([outer, inner], 0))
             condition = tf.reshape(condition, (-1, *inner))
-        return tf.reshape(self._scores(tf.reshape(x, (-1, *event_shape)), condition), outer)
+        return tf.reshape(self._scores(tf.reshape(x, (-1, *event_shape)), condition, *options), outer)
 
-    def _scores(self, x, condition):
+    def _scores(self, x, condition, *options):
         """Log-probabilities of events `[n, *event_shape]`, of which there may be none."""
-        return never_empty(lambda count, *given: self._score(*given), batch_size(x), x, condition)
+        return never_empty(lambda count, *given: self._score(*given, *options), batch_size(x), x, condition)
 
-    def _score(self, x, condition):
+    def _score(self, x, condition, *options):
         """Log-probabilities of one event or more; in pieces, where neither a graph nor a tape wants all."""
         if not tf.executing_eagerly():
-            return self._log_density(x, condition)
+            return self._log_density(x, condition, *options)
         if internals.tape_may_watch():
             # Without XLA: a gradient could not take the values of loops out of its functions.
-            return self._model.run(self._log_density, x, condition, jit_compile=False)
+            return self._model.run(self._log_density, x, condition, *options, jit_compile=False)
         jit_compile = self._model.uses_xla(self._model.scores_with_xla)
-        return pieces.score(lambda *piece: self._model.run(self._log_density, *piece, jit_compile=jit_compile),
-                            x, condition, self._model.scoring_batch, exact=not jit_compile)
+        return pieces.score(
+            lambda *piece: self._model.run(self._log_density, *piece, *options, jit_compile=jit_compile),
+            x, condition, self._model.scoring_batch, exact=not jit_compile)
 
     def _log_density(self, x, condition):
         """Log-probabilities of events `[n, *event_shape]`, all at once."""
@@ -245,7 +246,7 @@ class DensityDistribution(ModelDistribution):
         """The support of what `log_prob` takes."""
         return self._model.support
 
-    def _sample_control_dependencies(self, x):
+    def _sample_control_dependencies(self, x, **options):
         if not self.validate_args:
             return []
         checks.static_shape(x, self._model.event_shape)

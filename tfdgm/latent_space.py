@@ -30,7 +30,7 @@ class LatentSpace(abc.ABC):
 
     @abc.abstractmethod
     def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        """`decode`, of tensors: float32 `[batch, num_latents]` -> `[batch, *event_shape]`."""
+        """The events that latents stand for: float32 `[batch, num_latents]` -> `[batch, *event_shape]`."""
 
     def encode(self, x: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
         """The latents of events: `[batch, *event_shape]` -> `[batch, num_latents]`.
@@ -59,6 +59,13 @@ class LatentSpace(abc.ABC):
             ValueError: if latents or conditions are not valid.
             RuntimeError: inside a `tf.function`, where values can't be checked; the message names what to use there.
         """
+        return self._run_batch(self.decode_batch, *self.checked_latents(z, condition))
+
+    def checked_latents(self, z: ArrayLike, condition: ArrayLike | None) -> tuple:
+        """Latents and their conditions, as `decode` takes them.
+
+        Raises: as there.
+        """
         require_values('decode', self.in_graphs[1])
         z = z if tf.is_tensor(z) else np.asarray(z)
         array = np.asarray(z)
@@ -72,7 +79,37 @@ class LatentSpace(abc.ABC):
         checks.condition_given(self.condition, condition)
         if condition is not None:
             condition = checks.conditions_of_each(self.condition, condition, len(z), 'latents')
-        return self._run_batch(self.decode_batch, z, condition)
+        return z, condition
+
+    def reconstruct(self, x: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
+        """What the latents of events say of them: `[batch, *event_shape]` -> `[batch, *event_shape]`.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+        """
+        return self._events(self.encode(x, condition), condition)
+
+    def traverse(self, x: ArrayLike, latent: int, values: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
+        """Events like others, but for one of their latents: `[batch, len(values), *event_shape]`.
+
+        Args:
+            x: events, `[batch, *event_shape]`.
+            latent: the index of the latent.
+            values: what it becomes, one after the other.
+            condition: of a conditional model, one for each event.
+
+        Raises:
+            ValueError: if events or conditions are not valid, there is no such latent, or the values are no numbers.
+        """
+        if checks.integer(latent, 'latent', 0) >= self.num_latents:
+            raise ValueError(f'latent must be an index from 0 to {self.num_latents - 1}, got {latent}.')
+        values = np.asarray(values)
+        if values.ndim != 1 or not len(values) or values.dtype.kind not in 'biuf':
+            raise ValueError(f'values must be one or more numbers, got {values!r}.')
+        latents = np.repeat(self.encode(x, condition), len(values), axis=0)
+        latents[:, latent] = np.tile(values, len(latents) // len(values))
+        condition = None if condition is None else np.repeat(condition, len(values), axis=0)
+        return ops.reshape(self._events(latents, condition), (-1, len(values), *self.event_shape))
 
     def interpolate(self, first: ArrayLike, second: ArrayLike, steps: int = 8,
                     condition: ArrayLike | None = None) -> tf.Tensor:
@@ -95,12 +132,16 @@ class LatentSpace(abc.ABC):
         ends = [self.encode(x, condition)[:, None] for x in (first, second)]
         latents = ops.reshape(ends[0] * (1 - shares) + ends[1] * shares, (-1, self.num_latents))
         condition = None if condition is None else np.repeat(condition, steps, axis=0)
-        return ops.reshape(self.decode(latents, condition), (-1, steps, *self.event_shape))
+        return ops.reshape(self._events(latents, condition), (-1, steps, *self.event_shape))
 
-    def _run_batch(self, method, values, condition):
+    def _events(self, z, condition):
+        """The events of latents."""
+        return self._run_batch(self.decode_batch, *self.checked_latents(z, condition))
+
+    def _run_batch(self, method, values, condition, *options):
         condition = None if condition is None else tf.convert_to_tensor(condition)
         # Without XLA, which would compile for each size of a batch anew.
-        return self.run(method, tf.cast(values, tf.float32), condition, jit_compile=False)
+        return self.run(method, tf.cast(values, tf.float32), condition, *options, jit_compile=False)
 
 
 def require_values(name, way):

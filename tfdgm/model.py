@@ -182,8 +182,10 @@ class GenerativeModel(Checkpointed, Trainer):
         super().save(filepath, *args, **kwargs)
 
     def get_config(self) -> dict:
-        arguments = {name: getattr(self, name, value) for name, value in self._arguments.items()
-                     if name not in ('name', 'dtype', 'trainable')}
+        # Methods don't count, such as `prior` of a model that has an argument of that name.
+        arguments = {
+            name: value if inspect.ismethod(getattr(self, name, None)) else getattr(self, name, value)
+            for name, value in self._arguments.items() if name not in ('name', 'dtype', 'trainable')}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         return {**super().get_config(), **keras.saving.serialize_keras_object(plain)}
 

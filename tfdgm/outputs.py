@@ -65,6 +65,10 @@ class Output(Configured, abc.ABC):
             `[...]`, one value for each site.
         """
 
+    @abc.abstractmethod
+    def mean(self, parameters: tf.Tensor) -> tf.Tensor:
+        """The mean of each site: `[..., num_parameters]` -> `[...]`, real numbers."""
+
     def scale(self, x: tf.Tensor) -> tf.Tensor:
         """What a network sees of the values `x`: one number each, of order 1, and 0 of 0. `[...]` -> `[...]`."""
         return x
@@ -103,6 +107,9 @@ class Bernoulli(Output):
     def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         probability = self.distribution(parameters).probs_parameter()
         return tf.cast(uniforms[..., 0] < probability, tf.float32)
+
+    def mean(self, parameters: tf.Tensor) -> tf.Tensor:
+        return self.distribution(parameters).mean()
 
     @property
     def support(self) -> Support:
@@ -159,6 +166,9 @@ class Categorical(Quantised):
         # The last level takes what rounding leaves of the sum.
         return tf.reduce_sum(tf.cast(uniforms >= cumulative[..., :-1], tf.float32), axis=-1)
 
+    def mean(self, parameters: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(self.distribution(parameters).probs_parameter() * np.arange(self.levels, dtype='f4'), -1)
+
 
 def chosen_component(logits, uniforms: tf.Tensor):
     """Draws a component of a mixture: `[..., components]`, of which one is 1 and the others 0."""
@@ -213,6 +223,9 @@ class MixtureOfGaussians(Output):
         location = tf.reduce_sum(chosen * normal.loc, axis=-1)
         scale = tf.reduce_sum(chosen * normal.scale, axis=-1)
         return tfd.Normal(location, scale).quantile(uniforms[..., 1])
+
+    def mean(self, parameters: tf.Tensor) -> tf.Tensor:
+        return self.distribution(parameters).mean()
 
     @property
     def support(self) -> Support:
@@ -279,3 +292,9 @@ class MixtureOfLogistics(Quantised):
         chosen = chosen_component(logits, uniforms[..., :1])
         values = logistic.quantile(uniforms[..., 1:])
         return tf.clip_by_value(tf.round(tf.reduce_sum(chosen * values, axis=-1)), 0., self.levels - 1.)
+
+    def mean(self, parameters: tf.Tensor) -> tf.Tensor:
+        """The mean, but for what rounding and the limits of the levels do to it inside a component."""
+        logits, logistic = self._parts(parameters)
+        locations = tf.clip_by_value(logistic.mean(), 0., self.levels - 1.)
+        return tf.reduce_sum(tf.nn.softmax(logits) * locations, axis=-1)

@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+# By which the numbers of one draw of an event differ from those of the next.
+STRIDE = 0x3c6ef35f
+
 
 def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
     """Makes TensorFlow's stateless seed of what people pass: an integer, a stateless seed, or None for a fresh one.
@@ -80,16 +83,49 @@ def hashed_uniforms(x: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:
     Returns:
         `[batch, *event_shape]`: the same for the same event, whatever else is in the batch.
     """
-    shape = tf.shape(x)
     sites = int(np.prod(x.shape[1:]))
     constants = np.random.RandomState(0).randint(2**32, size=(2, sites), dtype='uint32')
-    # A number of each event: a sum of its values, each times an odd number; all modulo 2^32.
-    values = tf.cast(tf.reshape(x, (-1, sites)), tf.int32)
-    total = tf.reduce_sum(values * (constants[0] | 1).view('int32'), axis=1, keepdims=True)
-    bits = tf.bitcast(total + tf.cast(draw, tf.int32) * 0x3c6ef35f, tf.uint32)
-    bits = tf.bitwise.bitwise_xor(bits, constants[1])
+    total = _sum_of_values(tf.cast(tf.reshape(x, (-1, sites)), tf.int32), constants[0])
+    return tf.reshape(_mixed(total + tf.cast(draw, tf.int32) * STRIDE, constants[1]), tf.shape(x))
+
+
+def hashed_normals(x: tf.Tensor, first: int | tf.Tensor, draws: int, size: int) -> tf.Tensor:
+    """Standard normal float32 numbers, as if independent, that follow from the event that they belong to.
+
+    Args:
+        x: events of any numbers, float32 `[batch, *event_shape]`.
+        first: the index of the first draw, an integer or a scalar.
+        draws: how many draws.
+        size: how many numbers a draw has.
+
+    Returns:
+        `[draws, batch, size]`: for the same event and index the same, whatever else is in the batch.
+    """
+    sites = int(np.prod(x.shape[1:]))
+    generator = np.random.RandomState(1)
+    # The bits of real numbers; minus zero is zero.
+    values = tf.bitcast(tf.reshape(x, (-1, sites)) + 0., tf.int32)
+    total = _sum_of_values(values, generator.randint(2**32, size=sites, dtype='uint32'))
+    indices = tf.cast(first, tf.int32) + tf.range(draws)
+    uniforms = _mixed(total + indices[:, None, None] * STRIDE, generator.randint(2**32, size=size, dtype='uint32'))
+    return tfp.distributions.Normal(0., 1.).quantile(uniforms)
+
+
+def _sum_of_values(values, factors):
+    """A number of each event, `[batch, 1]`: a sum of its values, each times an odd number; all modulo 2^32."""
+    return tf.reduce_sum(values * (factors | 1).view('int32'), axis=1, keepdims=True)
+
+
+def _mixed(total, constants):
+    """Uniform numbers of an integer for each event, `[…, 1]`, and one for each place, `[places]`: `[…, places]`."""
+    bits = tf.bitwise.bitwise_xor(tf.bitcast(total, tf.uint32), constants)
     # Multiplications and shifts spread a change of any bit over all of them.
     for shift, factor in ((16, 0x7feb352d), (15, 0x846ca68b), (16, 1)):
         bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32)))
         bits *= tf.constant(factor, tf.uint32)
-    return tf.reshape(to_unit(bits), shape)
+    return to_unit(bits)
+
+
+def normals(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Independent standard normal float32 numbers, by `uniforms`."""
+    return tfp.distributions.Normal(0., 1.).quantile(uniforms(shape, seed))

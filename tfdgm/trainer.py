@@ -58,8 +58,16 @@ class Trainer(keras.Model, abc.ABC):
         """The loss of each event that `evaluate` measures, by default that of training."""
         return self.training_loss(x, condition)
 
-    def update_metrics(self, losses, x, sample_weight):
-        """Updates metrics of the family's own from the losses of a batch; the mean loss is there already."""
+    def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
+        """The training loss as 'loss', and beside it what a family's metrics see: tensors `[batch, …]` by name."""
+        return {'loss': self.training_loss(x, condition)}
+
+    def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
+        """The same of the validation loss."""
+        return {'loss': self.validation_loss(x, condition)}
+
+    def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
+        """Updates metrics of the family's own from the terms of a batch; the mean loss is there already."""
 
     def optimized(self) -> list:
         """The optimizers that `compile` was given, each with the weights that it changes: pairs."""
@@ -160,15 +168,15 @@ class Trainer(keras.Model, abc.ABC):
 
         def differentiate(x, condition, sample_weight):
             with tf.GradientTape() as tape:
-                losses = self.training_loss(x, condition)
-                loss = self.mean_loss(losses, sample_weight)
+                terms = self.training_terms(x, condition)
+                loss = self.mean_loss(terms['loss'], sample_weight)
                 scaled_loss = self.optimizer.scale_loss(loss)
             gradients = tape.gradient(scaled_loss, weights)
-            return losses, loss, gradients, are_finite(gradients) | scale_is_useful(self.optimizer)
+            return terms, loss, gradients, are_finite(gradients) | scale_is_useful(self.optimizer)
 
-        losses, loss, gradients, finite = self.compiled_part(differentiate)(x, condition, sample_weight)
+        terms, loss, gradients, finite = self.compiled_part(differentiate)(x, condition, sample_weight)
         fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
-        logs = self.measured(loss, losses, fault, x, condition, sample_weight)
+        logs = self.measured(loss, terms, fault, x, condition, sample_weight)
         if weights:
             apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights))
         return logs
@@ -193,21 +201,21 @@ class Trainer(keras.Model, abc.ABC):
 
     def test_step(self, data):
         x, condition, sample_weight = self.unpacked(data)
-        losses = self.validation_loss(x, condition)
-        loss = self.mean_loss(losses, sample_weight)
+        terms = self.validation_terms(x, condition)
+        loss = self.mean_loss(terms['loss'], sample_weight)
         fault = self.guard.has_fault(
-            tf.logical_not(tf.reduce_any(tf.math.is_nan(losses))), self._are_valid(sample_weight))
-        return self.measured(loss, losses, fault, x, condition, sample_weight)
+            tf.logical_not(tf.reduce_any(tf.math.is_nan(terms['loss']))), self._are_valid(sample_weight))
+        return self.measured(loss, terms, fault, x, condition, sample_weight)
 
     def _are_valid(self, sample_weight):
         return True if sample_weight is None else tf.reduce_all(valid_weights(sample_weight))
 
-    def measured(self, loss, losses, fault, x, condition, sample_weight):
+    def measured(self, loss, terms, fault, x, condition, sample_weight):
         """Updates the metrics, and records a batch at fault."""
         tf.cond(fault, lambda: self.guard.record(self, x, condition, sample_weight), lambda: None)
         mean_loss = next(metric for metric in self.metrics if metric.name == 'loss')
-        mean_loss.update_state(loss * tf.distribute.get_strategy().num_replicas_in_sync, tf.shape(losses)[0])
-        self.update_metrics(losses, x, sample_weight)
+        mean_loss.update_state(loss * tf.distribute.get_strategy().num_replicas_in_sync, tf.shape(terms['loss'])[0])
+        self.update_metrics(terms, x, sample_weight)
         return self.get_metrics_result()
 
     def make_train_function(self, force=False):

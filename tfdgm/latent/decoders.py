@@ -1,0 +1,133 @@
+"""Decoders: a network with an output, or a conditional model whose condition is the latents."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+
+from tfdgm.execution import extremes
+from tfdgm.latent.networks import called, joined
+from tfdgm.layers import Standardization
+from tfdgm.outputs import Output
+from tfdgm.random import uniforms
+from tfdgm.support import Support
+
+tfd = tfp.distributions
+tfb = tfp.bijectors
+
+
+class OutputDecoder(keras.layers.Layer):
+    """A network from latents to the parameters of an output at each site.
+
+    Real values are standardised; the likelihood is that of values in the data's own units.
+
+    Args:
+        network: from latents `[n, num_latents]`, with a condition `[latents, features]`, to the parameters.
+        output: one of `tfdgm.outputs`.
+        event_shape: shape of one event.
+        **kwargs: `name`.
+    """
+
+    def __init__(self, network, output: Output, event_shape: tuple, **kwargs):
+        super().__init__(dtype='float32', **kwargs)
+        self.network, self.output_family, self.event_shape = network, output, event_shape
+        self.standardization = None if self.support.is_discrete else Standardization(
+            event_shape, dtype='float32', name='standardization')
+        self.built = True
+
+    @property
+    def support(self) -> Support:
+        """The numbers that a site can hold."""
+        return self.output_family.support
+
+    def parameters(self, z: tf.Tensor, features: tf.Tensor | None, training: bool = False) -> tf.Tensor:
+        """`[n, *event_shape, num_parameters]`, float32."""
+        parameters = called(self.network, z, features, training)
+        return ops.reshape(ops.cast(parameters, 'float32'), (-1, *self.event_shape, self.output_family.num_parameters))
+
+    def log_prob(self, x: tf.Tensor, z: tf.Tensor, features: tf.Tensor | None, training: bool = False) -> tf.Tensor:
+        """Log p(x | z), in nats: events `[batch, *event_shape]` and latents `[draws * batch, num_latents]` ->
+        `[draws * batch]`."""
+        parameters = self.parameters(z, features, training)
+        parameters = ops.reshape(parameters, (-1, ops.shape(x)[0], *parameters.shape[1:]))
+        sites, log_det = tuple(range(2, 2 + len(self.event_shape))), 0.
+        if self.standardization is None:
+            contained = self.support.contains(x)
+            log_probs = self.output_family.distribution(parameters).log_prob(ops.where(contained, x, 0.))
+            log_probs = ops.sum(ops.where(contained, log_probs, np.nan), axis=sites)
+        else:
+            values, log_det = self.standardization(x)
+
+            def evaluate(near):
+                distribution = self.output_family.distribution(parameters)
+                return ops.sum(distribution.log_prob(ops.where(near, values, 0.)), axis=sites)
+
+            log_probs = extremes.log_density(evaluate, x, values) + log_det * np.prod(self.event_shape)
+        return ops.reshape(log_probs, (-1,))
+
+    def distribution(self, z: tf.Tensor, features: tf.Tensor | None) -> tfd.Distribution:
+        """p(x | z), a distribution of events with batch shape `[n]`."""
+        sites = self.output_family.distribution(self.parameters(z, features))
+        events = tfd.Independent(sites, len(self.event_shape))
+        if self.standardization is None:
+            return events
+        layer = self.standardization
+        units = tfb.Chain([tfb.Shift(layer.mean.value), tfb.Scale(layer.deviation.value)])
+        return tfd.TransformedDistribution(events, units)
+
+    def mean(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
+        """The means of the events, `[n, *event_shape]`."""
+        return self._in_units(self.output_family.mean(self.parameters(z, features)))
+
+    def sample(self, z: tf.Tensor, features: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        """An event for each of the latents, `[n, *event_shape]`."""
+        shape = ops.shape(z)[0], *self.event_shape, self.output_family.num_uniforms
+        return self._in_units(self.output_family.quantile(self.parameters(z, features), uniforms(shape, seed)))
+
+    def _in_units(self, values):
+        return values if self.standardization is None else self.standardization(values, invert=True)[0]
+
+
+class ModelDecoder(keras.layers.Layer):
+    """A conditional model of events, whose condition is the latents and beside them the features of a condition.
+
+    Args:
+        model: a `DensityModel` with the condition `Vector`.
+        **kwargs: `name`.
+    """
+
+    output_family = None
+
+    def __init__(self, model, **kwargs):
+        super().__init__(dtype='float32', **kwargs)
+        self.model = model
+        self.built = True
+
+    @property
+    def standardization(self):
+        """The layer that standardises real values, or None."""
+        return self.model.standardization
+
+    @property
+    def support(self) -> Support:
+        """The numbers that a site can hold."""
+        return self.model.support
+
+    def log_prob(self, x: tf.Tensor, z: tf.Tensor, features: tf.Tensor | None, training: bool = False) -> tf.Tensor:
+        """As `OutputDecoder.log_prob`."""
+        draws = ops.shape(z)[0] // ops.shape(x)[0]
+        x = ops.tile(x, (draws, *[1] * (len(x.shape) - 1)))
+        return ops.cast(self.model.log_prob(x, joined(z, features), training), 'float32')
+
+    def distribution(self, z: tf.Tensor, features: tf.Tensor | None) -> tfd.Distribution:
+        """As `OutputDecoder.distribution`."""
+        return self.model.distribution(joined(z, features))
+
+    def mean(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
+        """A sample for each of the latents, of one seed: such a model knows no mean."""
+        return self.sample(z, features, tf.zeros([2], tf.int32))
+
+    def sample(self, z: tf.Tensor, features: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        """As `OutputDecoder.sample`."""
+        return self.model.sample(ops.shape(z)[0], joined(z, features), seed)

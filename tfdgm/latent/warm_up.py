@@ -1,0 +1,44 @@
+"""KLWarmUp: starts the training of a model with latent variables with little weight on the KL term."""
+
+import keras
+from keras.saving import register_keras_serializable
+
+from tfdgm import checks
+
+
+@register_keras_serializable('tfdgm')
+class KLWarmUp(keras.callbacks.Callback):
+    """Raises the weight of the KL term linearly from 0 to 1 over the first epochs.
+
+    A decoder that is strong early learns to do without latents, and then the posterior stays at the prior.
+
+    Sources: S. Bowman et al., "Generating sentences from a continuous space", 2016 (https://arxiv.org/abs/1511.06349);
+    C. Sønderby et al., "Ladder variational autoencoders", 2016 (https://arxiv.org/abs/1602.02282).
+
+    Args:
+        epochs: after how many epochs the weight is 1, at least 1.
+
+    Raises:
+        ValueError: if `epochs` is not an integer of at least 1.
+
+    >>> import numpy as np, tfdgm
+    >>> model = tfdgm.VAE(4, num_latents=2)
+    >>> model.compile()
+    >>> _ = model.fit(np.ones([8, 4]), epochs=2, callbacks=[tfdgm.latent.KLWarmUp(4)], verbose=0)
+    >>> float(model.kl_weight)
+    0.25
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs = checks.integer(epochs, 'epochs of KLWarmUp')
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
+        self.model.kl_weight.assign(min(1., epoch / self.epochs))
+
+    def get_config(self) -> dict:
+        return {'epochs': self.epochs}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        return cls(**config)
