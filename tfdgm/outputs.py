@@ -51,6 +51,10 @@ class Output(Configured, abc.ABC):
             A `tfd.Distribution` of scalar events with batch shape `[...]`.
         """
 
+    def log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Log-probabilities of values in the support, in nats: `[..., num_parameters]` and `[...]` -> `[...]`."""
+        return self.distribution(parameters).log_prob(x)
+
     @abc.abstractmethod
     def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """Draws values by inverting the distribution function, so that a seed means the same values everywhere.
@@ -103,6 +107,10 @@ class Bernoulli(Output):
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Bernoulli(logits=parameters[..., 0], dtype=tf.float32)
+
+    def log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        # TFP takes the logarithms of both probabilities, which takes more time than a decoder's last layer.
+        return -tf.math.softplus((1 - 2 * x) * parameters[..., 0])
 
     def quantile(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         probability = self.distribution(parameters).probs_parameter()

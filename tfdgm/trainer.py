@@ -16,7 +16,7 @@ from tfdgm.execution.first_events import first_events
 from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
 
 # How many numbers the variables of a model have on average, from where on XLA pays in updating them.
-LARGE = 2**15
+LARGE = 2**14
 
 
 class LossOfEvents(keras.losses.Loss):

@@ -155,7 +155,7 @@ class AutoregressiveModel(DensityModel):
         """
         x = ops.cast(x, 'float32')
         contained = self.support.contains(x)
-        log_probs = self.output.distribution(ops.cast(parameters, 'float32')).log_prob(ops.where(contained, x, 0.))
+        log_probs = self.output.log_prob(ops.cast(parameters, 'float32'), ops.where(contained, x, 0.))
         return ops.where(contained, log_probs, np.nan)
 
     @property

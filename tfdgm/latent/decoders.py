@@ -54,14 +54,13 @@ class OutputDecoder(keras.layers.Layer):
         sites, log_det = tuple(range(2, 2 + len(self.event_shape))), 0.
         if self.standardization is None:
             contained = self.support.contains(x)
-            log_probs = self.output_family.distribution(parameters).log_prob(ops.where(contained, x, 0.))
+            log_probs = self.output_family.log_prob(parameters, ops.where(contained, x, 0.))
             log_probs = ops.sum(ops.where(contained, log_probs, np.nan), axis=sites)
         else:
             values, log_det = self.standardization(x)
 
             def evaluate(near):
-                distribution = self.output_family.distribution(parameters)
-                return ops.sum(distribution.log_prob(ops.where(near, values, 0.)), axis=sites)
+                return ops.sum(self.output_family.log_prob(parameters, ops.where(near, values, 0.)), axis=sites)
 
             log_probs = extremes.log_density(evaluate, x, values) + log_det * np.prod(self.event_shape)
         return ops.reshape(log_probs, (-1,))

@@ -25,6 +25,8 @@ tfd = tfp.distributions
 
 # The widths of dense networks where nobody says otherwise, and how many numbers a convolutional encoder gives.
 HIDDEN_UNITS, FEATURES = (200, 200), 256
+# Up to how many draws the products of dense networks are small: see `benchmarks/latent.py`.
+FEW = 8
 
 
 @register_keras_serializable('tfdgm')
@@ -89,6 +91,13 @@ class VAE(LatentVariableModel):
         self.prior_layer = self._prior_layer(checked_prior(prior, self.num_latents, self.condition))
         self.count_active_latents()
         self.built = True
+
+    @property
+    def trains_with_xla(self) -> bool:
+        """XLA pays on CPUs where operations are small; large products and convolutions TensorFlow does faster."""
+        given = self._arguments  # Keras's constructor asks before the attributes are there.
+        convolves = given['hidden_units'] is None and len(checks.event_shape(given['event_shape'])) == 3
+        return not convolves and getattr(given['objective'], 'num_samples', 1) <= FEW
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
