@@ -42,7 +42,8 @@ ALWAYS = {
 
 # How figures are shown, by their names in "results" and, behind the name of a split, in "record".
 FIGURES = 'train_', 'validation_'
-SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f')}
+SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
+         'num_samples': ('draws', ',.0f')}
 
 
 def read_config(path: str | os.PathLike) -> dict:

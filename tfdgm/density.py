@@ -93,25 +93,29 @@ class DensityModel(GenerativeModel):
         return super().predict_step((x if y is None else (x, y),))
 
     def predict(self, x: ArrayLike | Sequence[ArrayLike] | tf.data.Dataset, batch_size: int | None = None,
-                verbose: int | str = 'auto', steps: int | None = None, callbacks: list | None = None) -> np.ndarray:
+                verbose: int | str = 'auto', steps: int | None = None, callbacks: list | None = None,
+                **options) -> np.ndarray:
         """`keras.Model.predict`: log-probabilities `[n]` in nats. A conditional model takes `[events, conditions]`.
 
-        Arrays are scored by `distribution().log_prob`, as many events at once as it takes where no `batch_size` is
-        given.
+        Arrays are scored by `distribution().log_prob`, which is given the options that are none of Keras's, as many
+        events at once as it takes where no `batch_size` is given.
         """
         is_pipeline = inputs.is_pipeline(x)
         if is_pipeline or self.condition is None:
             x, *_ = inputs.prepared(self, x, predicting=True)
         else:
             x = inputs.prepared(self, *checks.pair(x))[:2]
-        if not is_pipeline and not callbacks and steps is None and not self._is_distributed and not self.run_eagerly:
-            return self._predict_arrays(*(x if isinstance(x, tuple) else (x, None)), batch_size, verbose)
+        plain = not callbacks and steps is None and not self._is_distributed and not self.run_eagerly
+        if not is_pipeline and (plain or options):
+            return self._predict_arrays(*(x if isinstance(x, tuple) else (x, None)), batch_size, verbose, options)
+        if options:
+            raise ValueError(f'predict of a pipeline takes no {", ".join(options)}: pass arrays.')
         try:
             return super().predict(x, batch_size, verbose, steps, callbacks)
         except UnboundLocalError:  # What Keras raises where there is no batch.
             raise inputs.no_batches() from None
 
-    def _predict_arrays(self, x, condition, batch_size, verbose):
+    def _predict_arrays(self, x, condition, batch_size, verbose, options):
         """Log-probabilities of arrays that have been checked: setting up a pipeline may take longer than scoring."""
         batch_size = self.scoring_batch if batch_size is None else batch_size
         starts = range(0, len(x), batch_size)
@@ -121,7 +125,7 @@ class DensityModel(GenerativeModel):
             batch = slice(start, start + batch_size)
             if condition is not None:
                 distribution = self.distribution(condition[batch])
-            log_probs.append(distribution.log_prob(x[batch]).numpy())
+            log_probs.append(distribution.log_prob(x[batch], **options).numpy())
             bar.update(count)
         return np.concatenate(log_probs)
 

@@ -188,6 +188,8 @@ def evaluate(
     split: Annotated[str, typer.Option(
         help='Which split to measure; of your own data also several, as in train+test.')] = 'test',
     record: Annotated[bool, typer.Option('--record', help='Write the result into the configuration and card.')] = False,
+    num_samples: Annotated[int | None, typer.Option(
+        min=1, help='Of a model with latent variables, how many draws the bound of the likelihood takes.')] = None,
 ):
     """Measure the likelihood of held-out data, or the loss of a model without one.
 
@@ -207,7 +209,7 @@ def evaluate(
     arguments = arguments_for(model, config, dataset) if dataset else config['dataset']
     examples = data.load(split=split, **arguments)  # It may show a progress bar of its own.
     with terminal.status(f'Scoring {arguments["name"]}, {split}'):
-        result = held_out(model, examples)
+        result = held_out(model, examples, num_samples=num_samples)
     if record:
         config['results'] = {**config.get('results', {}), split: {
             name: round(value, 7) for name, value in result.items()}}

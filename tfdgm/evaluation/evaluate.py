@@ -12,21 +12,24 @@ from tfdgm.pretrained import files
 from tfdgm.support import Integers
 
 
-def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int | None = None) -> dict:
+def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int | None = None,
+             num_samples: int | None = None) -> dict:
     """The mean log-likelihood of a dataset; of a model without one, the metrics that `evaluate` gives.
 
     Args:
         model: a `tfdgm.GenerativeModel`.
         dataset: a `tf.data.Dataset` of single events, or of pairs (event, condition), as `tfdgm.data.load` gives.
         batch_size: how many events at once; by default about 400,000 sites of them, at most 500.
+        num_samples: of a model with latent variables, how many draws the importance-weighted bound takes; by default
+            as many as its `log_prob`.
 
     Returns:
         `nll`, the mean negative log-likelihood in nats; `standard_error` of that mean over the events;
-        `bits_per_dim`, over all sites there are; and `examples`, how many events there were. Of a model without a
-        likelihood, its metrics and `examples`.
+        `bits_per_dim`, over all sites there are; `num_samples`, of a model with latent variables; and `examples`, how
+        many events there were. Of a model without a likelihood, its metrics and `examples`.
 
     Raises:
-        ValueError: if the events don't fit the model.
+        ValueError: if the events don't fit the model, or it has no draws of latents to take more of.
 
     >>> import tfdgm
     >>> model = tfdgm.Independent(event_shape=(8, 8, 1))
@@ -37,17 +40,22 @@ def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int |
     loaded = data.as_arrays(dataset)
     batch_size = batch_size or min(500, max(1, 400_000 // model.num_sites))
     events, condition = loaded if isinstance(loaded, tuple) else (loaded, None)
+    draws = getattr(model, 'num_samples', None)  # Of latents, which other densities have not.
+    if num_samples is not None and draws is None:
+        raise ValueError(f'num_samples is for models with latent variables, and {type(model).__name__} has none.')
     if not isinstance(model, DensityModel):
         figures = model.evaluate(events, condition, batch_size=batch_size, verbose=0, return_dict=True)
         return {**{name: float(value) for name, value in figures.items()}, 'examples': len(events)}
     inputs = events if condition is None else [events, condition]
-    log_probs = model.predict(inputs, batch_size=batch_size, verbose=0)
+    options = {} if num_samples is None else {'num_samples': num_samples}
+    log_probs = model.predict(inputs, batch_size=batch_size, verbose=0, **options)
     nll = -float(np.mean(log_probs, dtype='float64'))
     sites = np.mean(model.sites_of(events), dtype='float64')
     return {
         'nll': nll,
         'standard_error': float(np.std(log_probs, dtype='float64') / np.sqrt(len(log_probs))),
         'bits_per_dim': nll / float(sites * np.log(2)),
+        **({} if draws is None else {'num_samples': num_samples or draws}),
         'examples': len(log_probs),
     }
 

@@ -4,6 +4,8 @@ from tfdgm.config_file import CARD, CONFIG, read_card, read_config
 from tfdgm.pretrained.folder import (
     GRID,
     INTERPOLATIONS,
+    PLANE,
+    RECONSTRUCTIONS,
     SOUND,
     WEIGHTS,
     WeightsError,
@@ -16,5 +18,5 @@ from tfdgm.pretrained.folder import (
 )
 
 __all__ = [
-    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build', 'load', 'read_card',
+    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build', 'load', 'read_card',
     'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']

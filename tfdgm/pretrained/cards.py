@@ -4,17 +4,21 @@ import pathlib
 from types import NoneType
 
 import numpy as np
+import tensorflow_probability as tfp
 
 from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
 from tfdgm.evaluation import pictures
-from tfdgm.flows import FlowModel
+from tfdgm.latent import LatentVariableModel
+from tfdgm.latent_space import LatentSpace
 from tfdgm.pretrained import files
 
 SOUNDS = 10
 PAIRS = 8
 STEPS = 9
+# How many images are shown beside their reconstructions, and how many points a side of the plane of latents has.
+REBUILT, SIDE = 10, 16
 
 
 def write(folder, model, config: dict):
@@ -32,21 +36,18 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
     if images and isinstance(model.condition, (NoneType, Label)):
         save_images(folder / pretrained.GRID, model)
         lines = ['', f'![samples]({pretrained.GRID})']
-        if isinstance(model, FlowModel):
+        if isinstance(model, LatentSpace):
             lines += save_interpolations(folder, model, config['dataset'])
+        if isinstance(model, LatentVariableModel):
+            lines += save_reconstructions(folder, model, config['dataset'])
         return lines
     return []
 
 
 def save_interpolations(folder: pathlib.Path, model, dataset: dict) -> list:
     """Saves the ways between up to eight pairs of test images; of a conditional model, of pairs with one label."""
-    try:
-        split, images = 'test', data.as_arrays(data.load(split='test', **dataset))
-    except data.EmptySplitError:  # Of a folder of one's own; without a validation split nothing is trained.
-        split, images = 'validation', data.as_arrays(data.load(split='validation', **dataset))
-    labels = None
-    if model.condition is not None:
-        images, labels = images
+    split, images, labels = examples_of(dataset)
+    if labels is not None:
         # Two of each of the first classes.
         pairs = [np.flatnonzero(labels == label)[:2] for label in np.unique(labels)]
         places = np.array([pair for pair in pairs if len(pair) == 2][:PAIRS], int).reshape(-1, 2)
@@ -60,6 +61,39 @@ def save_interpolations(folder: pathlib.Path, model, dataset: dict) -> list:
     pictures.save_grid(folder / pretrained.INTERPOLATIONS, ways.reshape(-1, *model.event_shape), columns=STEPS)
     return ['', f'![interpolations]({pretrained.INTERPOLATIONS})', '',
             f'Each row goes from one {split} image to another, in equal steps between their latents.']
+
+
+def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves the first test images beside what their latents say of them; of two latents, also the plane of them."""
+    split, images, labels = examples_of(dataset)
+    images, labels = images[:REBUILT], None if labels is None else labels[:REBUILT]
+    rebuilt = np.asarray(model.reconstruct(images, labels))
+    # Scaled alike, whatever a single image holds.
+    pictures.save_grid(folder / pretrained.RECONSTRUCTIONS, np.concatenate([images, rebuilt]), columns=len(images))
+    lines = ['', f'![reconstructions]({pretrained.RECONSTRUCTIONS})', '',
+             f"Above, {split} images; below, the means of p(x | z) at the posteriors' means."]
+    if model.num_latents == 2 and model.condition is None:
+        pictures.save_grid(folder / pretrained.PLANE, plane(model), columns=SIDE)
+        lines += ['', f'![the plane of latents]({pretrained.PLANE})', '',
+                  'The means of p(x | z) over the plane of the two latents, at the quantiles of the standard normal '
+                  'distribution.']
+    return lines
+
+
+def plane(model) -> np.ndarray:
+    """The means of events over the plane of two latents, row by row from above."""
+    quantiles = tfp.distributions.Normal(0., 1.).quantile((np.arange(SIDE, dtype='float32') + 0.5) / SIDE).numpy()
+    z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
+    return model.decode_batch(z, None).numpy()
+
+
+def examples_of(dataset: dict) -> tuple:
+    """The name of the test split, its images and their labels, or None; of the validation split where there is none."""
+    try:
+        split, images = 'test', data.as_arrays(data.load(split='test', **dataset))
+    except data.EmptySplitError:  # Of a folder of one's own; without a validation split nothing is trained.
+        split, images = 'validation', data.as_arrays(data.load(split='validation', **dataset))
+    return split, *(images if isinstance(images, tuple) else (images, None))
 
 
 def save_images(path, model):
@@ -124,7 +158,10 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         lines.append(f'| {split} | {" | ".join(config_file.shown(result).values())} | {result["examples"]:,} |')
     if config.get('results'):
         if getattr(model, 'is_bound', False):
-            lines += ['', 'The likelihood is a lower bound, so these figures are upper ones.']
+            estimator = ''
+            if isinstance(model, LatentVariableModel):
+                estimator = ', the importance-weighted one by the draws of latents that the table names'
+            lines += ['', f'The likelihood is a lower bound{estimator}, so these figures are upper ones.']
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
     if record:
         lines += [
