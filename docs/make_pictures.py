@@ -27,11 +27,11 @@ def digits_models(**options) -> dict:
     names = [name for name in zoo.names() if pretrained.read_config(zoo.folder(name))['dataset'] == dataset]
     models = {name: zoo.load(name) for name in names if (zoo.folder(name) / pretrained.WEIGHTS).exists()}
 
-    def place(name):
-        system = type(models[name]).__name__
-        return FAMILY_ORDER.index(system) if system in FAMILY_ORDER else len(FAMILY_ORDER)
+    def system(name):
+        return type(models[name]).__name__
 
-    return {name: models[name] for name in sorted(models, key=place) if models[name].condition is None}
+    shown = [name for name in models if models[name].condition is None and system(name) in FAMILY_ORDER]
+    return {name: models[name] for name in sorted(shown, key=lambda name: FAMILY_ORDER.index(system(name)))}
 
 
 def digits_samples(path, **options):
@@ -71,6 +71,22 @@ def interpolations(name, path):
     model = zoo.load(name)
     ways = np.asarray(model.interpolate(*images[places], steps=9))
     tfdgm.pictures.save_grid(path, ways.reshape(-1, *model.event_shape), columns=18)
+
+
+def latents(name, path):
+    """Samples, ways between pairs of test images, and test images above their reconstructions."""
+    model, dataset = zoo.load(name), pretrained.read_config(zoo.folder(name))['dataset']
+    images = tfdgm.data.as_arrays(tfdgm.data.load(split='test', **dataset).take(24))
+    ways = np.asarray(model.interpolate(images[:8], images[8:16], steps=8)).reshape(-1, *model.event_shape)
+    both = np.concatenate([np.stack([part, np.asarray(model.reconstruct(part))]) for part in np.split(images, 3)])
+    panels = {'samples': model.distribution().sample(64, seed=0), 'interpolations': ways,
+              'reconstructions': both.reshape(-1, *model.event_shape)}
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout='constrained')
+    for axis, (title, shown) in zip(axes, panels.items()):
+        axis.set_axis_off()
+        axis.imshow(tfdgm.pictures.grid(shown, columns=8, gap=6))
+        axis.set_title(title)
+    figure.savefig(path, dpi=90)
 
 
 def completion(path):
@@ -123,6 +139,7 @@ if __name__ == '__main__':
     samples_of(['nice_mnist', 'realnvp_mnist', 'glow_mnist'], IMAGES / 'mnist_samples.png')
     samples_of(['glow_olivetti_faces', 'glow_cifar10_jpeg'], IMAGES / 'glow_samples.png')
     interpolations('glow_olivetti_faces', IMAGES / 'interpolations.png')
+    latents('vae_digits', IMAGES / 'vae_digits.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')

@@ -46,3 +46,11 @@ def test_checkpoints_see_all_variables(tmp_path):
     tf.train.Checkpoint(model=other).read(path).assert_existing_objects_matched()
     for old, new in zip(model.get_weights(), other.get_weights()):
         np.testing.assert_array_equal(old, new)
+
+
+def test_models_within_are_found_at_any_depth():
+    decoder, prior = tfdgm.NADE(4, condition=tfdgm.conditions.Vector(2)), tfdgm.MAF(2, blocks=1)
+    model = tfdgm.VAE(4, num_latents=2, decoder=decoder, prior=prior)
+    assert set(map(id, internals.models_within(model))) == {id(decoder), id(prior)}
+    model.compile()
+    assert [metric.name for metric in model.metrics].count('nll') == 1

@@ -29,7 +29,7 @@ TYPES = {
                  'mirror': FLAG, 'optimizer': OPTIMIZER},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
                'data': TEXT, 'classes': NAMES, 'rate': INTEGER, 'diverged': INTEGER},
-    'results': {'examples': INTEGER},
+    'results': {'examples': INTEGER, 'num_samples': INTEGER},
 }
 # What is never missing, nor null.
 ALWAYS = {
@@ -44,6 +44,7 @@ ALWAYS = {
 FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
          'num_samples': ('draws', ',.0f')}
+OF_DENSITIES = 'nll', 'standard_error', 'bits_per_dim'
 
 
 def read_config(path: str | os.PathLike) -> dict:
@@ -179,7 +180,8 @@ def check_results(result: dict, where: str, path: pathlib.Path):
     """Raises unless results hold figures that are numbers, and all of a density's if there is one of them."""
     for name, value in result.items():
         check(value, NUMBER, f'{path}: {name} in {where}')
-    missing = [name for name in SHOWN if name not in result] if len(result) == 1 or set(SHOWN) & set(result) else []
+    is_density = len(result) == 1 or set(OF_DENSITIES) & set(result)
+    missing = [name for name in OF_DENSITIES if name not in result] if is_density else []
     if missing:
         raise ValueError(f'{path}: {where} has no {" and no ".join(missing)}.')
 

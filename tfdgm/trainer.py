@@ -259,6 +259,12 @@ class Trainer(keras.Model, abc.ABC):
         finally:
             self.jit_compile = jit_compile
 
+    @property
+    def metrics(self) -> list:
+        """The model's metrics, without those of models that are parts of it: they have the same names."""
+        within = {id(metric) for model in internals.models_within(self) for metric in model.metrics}
+        return [metric for metric in super().metrics if id(metric) not in within]
+
     def reset_metrics(self):
         super().reset_metrics()
         self.guard.start()

@@ -96,3 +96,45 @@ def by_quadrature(model, x, points=161, reach=7.):
     likelihood = model.decode(z)
     log_joint = np.stack([likelihood.log_prob(event).numpy() + log_prior for event in x])
     return tf.reduce_logsumexp(log_joint.astype('float64'), axis=1).numpy()
+
+
+# The models that run through the properties of test_properties.py. ----------------------------------------------------
+
+def features_of(condition):
+    return 0 if condition is None else condition.num_features
+
+
+SYSTEMS = {
+    'vae': lambda *args, **kwargs: tfdgm.VAE(*args, num_latents=3, hidden_units=(8,), **kwargs),
+    'convolutions': lambda *args, **kwargs: tfdgm.VAE(*args, num_latents=3, filters=4, **kwargs),
+    'iwae': lambda *args, **kwargs: tfdgm.VAE(
+        *args, num_latents=3, hidden_units=(8,), objective=tfdgm.latent.DoublyReparameterized(3), **kwargs),
+    'vamp_prior': lambda *args, **kwargs: tfdgm.VAE(
+        *args, num_latents=3, hidden_units=(8,), prior=tfdgm.latent.VampPrior(4), **kwargs),
+    'flows': lambda *args, **kwargs: tfdgm.VAE(
+        *args, num_latents=3, hidden_units=(8,), prior=tfdgm.MAF(3, blocks=1, hidden_units=(6,)),
+        posterior=tfdgm.IAF(3, blocks=1, hidden_units=(6,), condition=tfdgm.conditions.Vector(5)), **kwargs),
+    'pixel_vae': lambda *args, **kwargs: tfdgm.VAE(
+        *args, num_latents=3, hidden_units=(8,), decoder=tfdgm.GatedPixelCNN(
+            *args, filters=4, blocks=1,
+            condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition')))), **kwargs),
+}
+
+
+def make(system, event_shape=None, *, random_weights=True, **kwargs):
+    """Makes a small model and gives it weights away from their initial values, so that nothing holds by accident."""
+    model = SYSTEMS[system](event_shape or (4, 4, 1), **kwargs)
+    if random_weights:
+        generator = np.random.default_rng(1)
+        for variable in model.trainable_variables:
+            variable.assign(variable.numpy() + generator.normal(size=variable.shape) * 0.2)
+    return model
+
+
+def some_events(model, count=8):
+    """Random events in a model's support."""
+    generator = np.random.default_rng(2)
+    shape = count, *model.event_shape
+    if not model.support.is_discrete:
+        return generator.normal(size=shape).astype('float32')
+    return generator.integers(model.support.levels, size=shape).astype('float32')

@@ -3,6 +3,7 @@
 `tests/test_internals.py` fails where a new version of theirs changes it.
 """
 
+import keras
 from tensorflow.python.eager import record
 
 
@@ -23,6 +24,11 @@ def without_tapes():
 def is_from_fit(arguments: dict) -> bool:
     """Whether Keras calls `evaluate` with these arguments from `fit`, which has checked them before."""
     return bool(arguments.get('_use_cached_eval_dataset'))
+
+
+def models_within(model: keras.Model) -> list:
+    """The Keras models that are parts of another one, at any depth."""
+    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.Model)]
 
 
 class Checkpointed:

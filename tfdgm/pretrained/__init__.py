@@ -18,5 +18,5 @@ from tfdgm.pretrained.folder import (
 )
 
 __all__ = [
-    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build', 'load', 'read_card',
-    'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']
+    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build',
+    'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']
