@@ -5,8 +5,9 @@ import pytest
 import tfdgm
 from tests.autoregressive import systems as autoregressive
 from tests.flows import systems as flows
+from tests.latent import systems as latent
 
-SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS]
+SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae']
 
 
 def every_system(*quick):
@@ -17,12 +18,15 @@ def every_system(*quick):
 
 def make(system, event_shape=None, **kwargs):
     """Makes a small system with random weights."""
-    if system in flows.SYSTEMS:
-        return flows.make(system, event_shape, **kwargs)
+    for family in flows, latent:
+        if system in family.SYSTEMS:
+            return family.make(system, event_shape, **kwargs)
     return autoregressive.make(system, event_shape or (2, 2, 1), **kwargs)
 
 
 def some_events(model, count=8):
     """Random events in a model's support."""
+    if isinstance(model, tfdgm.latent.LatentVariableModel):
+        return latent.some_events(model, count)
     family = flows if isinstance(model, tfdgm.FlowModel) else autoregressive
     return family.some_events(model, count)

@@ -13,8 +13,11 @@ from tfdgm.outputs import Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 tfd = tfp.distributions
 
-every_system = pytest.mark.parametrize('system', SYSTEMS)
-WITH_CONDITIONS = 'vae', 'convolutions', 'flows', 'pixel_vae'
+# Of what shared machinery gives to all alike, these are in the default suite.
+QUICK = 'vae', 'pixel_vae'
+every_system = pytest.mark.parametrize('system', [
+    system if system in QUICK else pytest.param(system, marks=pytest.mark.slow) for system in SYSTEMS])
+LABEL, VECTOR = (Label(3), [0, 2]), (Vector(2), [[0.5, -1.], [2., 0.]])
 
 
 @every_system
@@ -101,9 +104,10 @@ def test_the_latent_space(system):
         np.testing.assert_allclose(along[0, 0], reconstructed[0], atol=1e-5)
 
 
-@pytest.mark.parametrize('system', WITH_CONDITIONS)
-@pytest.mark.parametrize('condition, values', [(Label(3), [0, 2]), (Vector(2), [[0.5, -1.], [2., 0.]])],
-                         ids=['label', 'vector'])
+@pytest.mark.parametrize('system, condition, values', [
+    ('vae', *LABEL), ('convolutions', *VECTOR),
+    *(pytest.param(system, *values, marks=pytest.mark.slow) for system, values in (
+        ('vae', VECTOR), ('convolutions', LABEL), ('flows', LABEL), ('pixel_vae', VECTOR)))])
 def test_conditions(system, condition, values):
     model = make(system, condition=condition)
     x = some_events(model, 2)
