@@ -3,7 +3,6 @@
 import abc
 import contextlib
 import inspect
-import math
 
 import keras
 import tensorflow as tf
@@ -12,11 +11,9 @@ from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 from tfdgm.execution import extremes, internals
+from tfdgm.execution.compiling import Compiling
 from tfdgm.execution.first_events import first_events
 from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
-
-# How many numbers the variables of a model have on average, from where on XLA pays in updating them.
-LARGE = 2**14
 
 
 class LossOfEvents(keras.losses.Loss):
@@ -26,16 +23,12 @@ class LossOfEvents(keras.losses.Loss):
         return y_pred
 
 
-class Trainer(keras.Model, abc.ABC):
+class Trainer(Compiling, keras.Model, abc.ABC):
     """A Keras model that learns from events alone, by a loss of its own for each of them.
 
     A subclass implements `training_loss`. Keras's target `y` is the condition. A subclass with several optimizers has a
     `compile` that takes them and a `train_step` of its own, and lists them in `optimized`.
     """
-
-    # Whether XLA compiles where nobody says otherwise. On CPUs it is left out where TensorFlow's own kernels are faster
-    # in steps of training, in scoring or in sampling: `benchmarks/xla.py` measures it.
-    xla = trains_with_xla = scores_with_xla = samples_with_xla = True
 
     # The metric on the validation split that recipes keep the best epoch of, the lower the better.
     monitor = 'val_loss'
@@ -111,17 +104,6 @@ class Trainer(keras.Model, abc.ABC):
         super().compile(optimizer, run_eagerly=run_eagerly, steps_per_execution=steps_per_execution,
                         jit_compile=jit_compile, auto_scale_loss=auto_scale_loss)
 
-    def _chooses_xla(self, is_faster: bool) -> bool:
-        """Whether 'auto' means XLA, for something that is faster by it on CPUs, or is not."""
-        distributed = tf.distribute.has_strategy() or self._is_distributed
-        return self.xla and not distributed and (is_faster or bool(tf.config.list_physical_devices('GPU')))
-
-    def uses_xla(self, is_faster: bool) -> bool:
-        """Whether XLA compiles something other than training: as `compile` was told, or chosen as there."""
-        if self._asked_jit_compile == 'auto':
-            return not self.run_eagerly and self._chooses_xla(is_faster)
-        return bool(self._asked_jit_compile)
-
     def get_compile_config(self) -> dict:
         """What `compile` was asked for, not what it chose: a model may be loaded where the choice is another."""
         config = super().get_compile_config()
@@ -181,24 +163,6 @@ class Trainer(keras.Model, abc.ABC):
             apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights))
         return logs
 
-    def compiled_part(self, function):
-        """A function of tensors for use inside a `train_step`, compiled by XLA where training is.
-
-        The step around it is not: XLA has no assertions, and the guard needs one.
-        """
-        if self.run_eagerly or not self.jit_compile:
-            return function
-        return tf.function(function, jit_compile=True, autograph=False)
-
-    def compiled_update(self, weights: list):
-        """What compiles an optimizer's update of weights: XLA, in training by it, but on CPUs if they are small.
-
-        One program that reads and writes each once pays where memory is what takes the time; many small ones are
-        updated as fast without, and it takes seconds to compile.
-        """
-        large = sum(math.prod(weight.shape) for weight in weights) >= LARGE * len(weights)
-        return self.compiled_part if large or tf.config.list_physical_devices('GPU') else lambda function: function
-
     def test_step(self, data):
         x, condition, sample_weight = self.unpacked(data)
         terms = self.validation_terms(x, condition)
@@ -249,15 +213,6 @@ class Trainer(keras.Model, abc.ABC):
 
             self.predict_function = explained
         return self.predict_function
-
-    @contextlib.contextmanager
-    def _compiling(self, jit_compile):
-        """Lets Keras make one of its functions with XLA or without, whatever the others have."""
-        jit_compile, self.jit_compile = self.jit_compile, jit_compile
-        try:
-            yield
-        finally:
-            self.jit_compile = jit_compile
 
     @property
     def metrics(self) -> list:
