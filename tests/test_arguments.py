@@ -36,6 +36,8 @@ NUMBERS = {
     tfdgm.FFJORD: {'hidden_units': (5, 4), 'regularization': 0.5, 'steps': 2, 'tolerance': 0.25, 'max_steps': 9,
                    'seed': 4},
     tfdgm.RealNVP: {'scales': 1, 'couplings': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
+    tfdgm.VAE: {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'blocks': 2, 'beta': 0.5, 'free_bits': 0.25,
+                'seed': 4},
     tfdgm.Glow: {'scales': 1, 'steps': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
 }
 every_system = pytest.mark.parametrize('system', NUMBERS, ids=lambda system: system.__name__)
