@@ -14,6 +14,7 @@ import tensorflow as tf
 import tfdgm
 from tests.systems import every_system, make, some_events
 from tfdgm.conditions import Label
+from tfdgm.execution import compiling
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_weights_are_updated_alike_whether_xla_compiles_it_or_not(digits, monkey
     images, _ = digits
     trained = []
     for large in 0, np.inf:
-        monkeypatch.setattr(tfdgm.trainer, 'LARGE', large)
+        monkeypatch.setattr(compiling, 'LARGE', large)
         keras.utils.set_random_seed(0)
         model = small()
         with mock.patch.object(model, 'compiled_part', side_effect=model.compiled_part) as compiled_part:
