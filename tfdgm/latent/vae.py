@@ -25,7 +25,7 @@ tfd = tfp.distributions
 
 # The widths of dense networks where nobody says otherwise, and how many numbers a convolutional encoder gives.
 HIDDEN_UNITS, FEATURES = (200, 200), 256
-# Up to how many draws the products of dense networks are small: see `benchmarks/latent.py`.
+# Up to how many draws the products of dense networks are small enough for XLA to be the faster on CPUs.
 FEW = 8
 
 
