@@ -1,10 +1,11 @@
 """How long one waits from `fit` to the end of the first step, as a table from one run.
 
-    python benchmarks/first_step.py [--against FOLDER] [--repeats 1] [--system RealNVP …]
+    python benchmarks/first_step.py [--against FOLDER] [--xla] [--repeats 1] [--system RealNVP …]
 
 Each system takes one step on a batch of 64 events in a process of its own: images of 28x28 with 256 levels for flows of
 images, binary ones for autoregressive models, and 64 real numbers for flows over vectors. `--against` names a checkout
 of another version of tfdgm, which takes the same steps by turns; the ratio is of this version's time to that one's.
+`--xla` has XLA compile the step, instead of leaving the choice to the model.
 """
 
 import argparse
@@ -33,7 +34,7 @@ levels = 256 if 'logit' in '{system}' else 2
 x = np.random.default_rng(0).integers(levels, size=(64, *model.event_shape)).astype('float32')
 x = x if len(model.event_shape) == 3 else np.random.default_rng(0).normal(size=x.shape).astype('float32')
 times = []
-model.compile('adam')
+model.compile('adam', jit_compile={jit_compile})
 start = time.perf_counter()
 model.fit(x, batch_size=64, verbose=0, callbacks=[
     keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: times.append(time.perf_counter()))])
@@ -42,17 +43,19 @@ print(times[0] - start)
 HERE = pathlib.Path(__file__).resolve().parent.parent
 
 
-def first_step(system, folder):
+def first_step(system, folder, jit_compile):
     """The seconds that one process takes."""
     environment = {**os.environ, 'PYTHONPATH': str(folder), 'TF_CPP_MIN_LOG_LEVEL': '3'}
-    result = subprocess.run([sys.executable, '-c', CODE.format(system=system)], env=environment, cwd=folder,
-                            capture_output=True, text=True, check=True)
+    code = CODE.format(system=system, jit_compile=jit_compile)
+    result = subprocess.run([sys.executable, '-c', code], env=environment, cwd=folder, capture_output=True, text=True,
+                            check=True)
     return float(result.stdout.split()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--against', type=pathlib.Path)
+    parser.add_argument('--xla', dest='jit_compile', action='store_const', const=True, default="'auto'")
     parser.add_argument('--repeats', type=int, default=1)
     parser.add_argument('--system', action='append', choices=SYSTEMS)
     arguments = parser.parse_args()
@@ -60,7 +63,8 @@ def main():
 
     def rows():
         for name in arguments.system or SYSTEMS:
-            times = [[first_step(SYSTEMS[name], folder) for folder in folders] for _ in range(arguments.repeats)]
+            times = [[first_step(SYSTEMS[name], folder, arguments.jit_compile) for folder in folders]
+                     for _ in range(arguments.repeats)]
             own, *there = (statistics.median(column) for column in zip(*times))
             yield name, f'{own:.1f}', *(text for other in there for text in (f'{other:.1f}', f'{own / other:.2f}'))
 

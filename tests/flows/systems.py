@@ -26,10 +26,14 @@ def make(system, event_shape=None, *, random_weights=True, **kwargs):
     """Makes a flow and gives it weights away from their initial values, so that nothing holds by accident."""
     event_shape = event_shape or ((4, 4, 1) if system in IMAGE_SYSTEMS else (2, 2, 1))
     model = SYSTEMS[system](event_shape, **kwargs)
-    if random_weights:
-        generator = np.random.default_rng(1)
-        for variable in model.trainable_variables:
-            variable.assign(variable.numpy() + generator.normal(size=variable.shape) * 0.2)
+    return moved(model) if random_weights else model
+
+
+def moved(model):
+    """The model, with its weights moved away from their initial values at random."""
+    generator = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(variable.numpy() + generator.normal(size=variable.shape) * 0.2)
     return model
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfdgm
+from tests.flows.systems import moved
 from tfdgm.outputs import MixtureOfGaussians
 
 
@@ -124,11 +125,7 @@ SYSTEMS = {
 def make(system, event_shape=None, *, random_weights=True, **kwargs):
     """Makes a small model and gives it weights away from their initial values, so that nothing holds by accident."""
     model = SYSTEMS[system](event_shape or (4, 4, 1), **kwargs)
-    if random_weights:
-        generator = np.random.default_rng(1)
-        for variable in model.trainable_variables:
-            variable.assign(variable.numpy() + generator.normal(size=variable.shape) * 0.2)
-    return model
+    return moved(model) if random_weights else model
 
 
 def some_events(model, count=8):

@@ -85,7 +85,7 @@ def called(network, values: tf.Tensor, features: tf.Tensor | None, training: boo
 
 
 def parted(inputs):
-    """Values, and the features of a condition or None, from what a network is given."""
+    """The inputs of a network as values and the features of a condition, or None."""
     return inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
 
 
