@@ -194,24 +194,30 @@ class Vectors(Condition):
 @register_keras_serializable('tfdgm')
 @dataclasses.dataclass(frozen=True)
 class Image(Condition):
-    """An image, such as a coarse or a grey one of the same thing: integers 0 … levels-1, as events are.
+    """An image, such as a coarse or a grey one of the same thing: integers 0 … levels-1, as events are, or real values.
 
     Args:
         shape: `(height, width, channels)`.
-        levels: how many values a site of it can take, at least 2.
+        levels: how many values a site of it can take, at least 2; None for real numbers, such as the features that a
+            network makes.
 
     Raises:
         ValueError: if `shape` is not that of an image or `levels` is below 2.
     """
 
     shape: tuple
-    levels: int = 256
+    levels: int | None = 256
 
     def __post_init__(self):
         self._keep(shape=checks.event_shape(self.shape))
         if len(self.shape) != 3:
             raise ValueError(f'Image needs a shape (height, width, channels), got {self.shape}.')
-        self._keep(levels=checks.integer(self.levels, 'levels of Image', 2))
+        if self.levels is not None:
+            self._keep(levels=checks.integer(self.levels, 'levels of Image', 2))
+
+    @property
+    def _support(self):
+        return Reals() if self.levels is None else Integers(self.levels)
 
     @property
     def num_features(self) -> int:
@@ -219,11 +225,12 @@ class Image(Condition):
 
     def encode(self, values: tf.Tensor) -> tf.Tensor:
         values = ops.cast(values, 'float32')
-        values = ops.where(self.contains(values), values / (self.levels - 1), np.nan)
+        scale = 1 if self.levels is None else self.levels - 1
+        values = ops.where(self.contains(values), values / scale, np.nan)
         return ops.reshape(values, (-1, self.num_features))
 
     def describe(self) -> str:
-        return f'images of shape {self.shape}, each value an integer from 0 to {self.levels - 1}'
+        return f'images of shape {self.shape}, each value {self._support}'
 
     def contains(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
-        return Integers(self.levels).contains(values)
+        return self._support.contains(values)

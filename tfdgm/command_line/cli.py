@@ -165,7 +165,7 @@ def train(
                 raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder '
                                  'with -o, or remove that file.')
             pretrained.write_config(folder, recipe)
-        trained = training.train(folder)
+        trained = training.train(folder, folder_of=folder_of)
     except KeyboardInterrupt:
         checkpoint = folder / training.CHECKPOINT
         kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else

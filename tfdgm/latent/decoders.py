@@ -92,16 +92,25 @@ class ModelDecoder(keras.layers.Layer):
     """A conditional model of events, whose condition is the latents and beside them the features of a condition.
 
     Args:
-        model: a `DensityModel` with the condition `Vector`.
+        model: a `DensityModel` with the condition `Vector`, or `Image` of real numbers.
+        network: what makes the image of latents `[n, num_latents]`, with a condition `[latents, features]`; None where
+            the condition is a vector.
         **kwargs: `name`.
     """
 
     output_family = None
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model, network=None, **kwargs):
         super().__init__(dtype='float32', **kwargs)
-        self.model = model
+        self.model, self.network = model, network
         self.built = True
+
+    def condition(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
+        """The model's condition, of latents `[n, num_latents]` and the features of the condition around it."""
+        if self.network is None:
+            return joined(z, features)
+        image = called(self.network, z, features)
+        return ops.reshape(ops.cast(image, 'float32'), (-1, *self.model.condition.shape))
 
     @property
     def standardization(self):
@@ -117,11 +126,11 @@ class ModelDecoder(keras.layers.Layer):
         """As `OutputDecoder.log_prob`."""
         draws = ops.shape(z)[0] // ops.shape(x)[0]
         x = ops.tile(x, (draws, *[1] * (len(x.shape) - 1)))
-        return ops.cast(self.model.log_prob(x, joined(z, features), training), 'float32')
+        return ops.cast(self.model.log_prob(x, self.condition(z, features), training), 'float32')
 
     def distribution(self, z: tf.Tensor, features: tf.Tensor | None) -> tfd.Distribution:
         """As `OutputDecoder.distribution`."""
-        return self.model.distribution(joined(z, features))
+        return self.model.distribution(self.condition(z, features))
 
     def mean(self, z: tf.Tensor, features: tf.Tensor | None) -> tf.Tensor:
         """A sample for each of the latents, of one seed: such a model knows no mean."""
@@ -129,4 +138,4 @@ class ModelDecoder(keras.layers.Layer):
 
     def sample(self, z: tf.Tensor, features: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         """As `OutputDecoder.sample`."""
-        return self.model.sample(ops.shape(z)[0], joined(z, features), seed)
+        return self.model.sample(ops.shape(z)[0], self.condition(z, features), seed)

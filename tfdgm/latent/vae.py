@@ -10,11 +10,11 @@ from keras.saving import register_keras_serializable
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs, random
-from tfdgm.conditions import Condition, Vector
+from tfdgm.conditions import Condition, Image, Vector
 from tfdgm.density import DensityModel
 from tfdgm.latent.decoders import ModelDecoder, OutputDecoder
 from tfdgm.latent.model import Draws, LatentVariableModel
-from tfdgm.latent.networks import ConvolutionDecoder, ConvolutionEncoder, DenseDecoder, DenseEncoder, called, joined
+from tfdgm.latent.networks import ConvolutionDecoder, ConvolutionEncoder, DenseDecoder, DenseEncoder, called
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
 from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior
@@ -49,8 +49,8 @@ class VAE(LatentVariableModel):
             values standardised, to vectors `[batch, n]`. With a condition it takes `[events, its features]`.
         decoder: None; or a Keras model from latents `[batch, num_latents]`, with a condition
             `[latents, its features]`, to `[batch, *event_shape, output.num_parameters]`; or a
-            `DensityModel` of such events whose condition is `Vector(num_latents)`, with the features of a condition
-            as many more, such as a `GatedPixelCNN`.
+            `DensityModel` of such events, such as a `GatedPixelCNN`, whose condition is `Vector(num_latents)`, with the
+            features of a condition as many more, or `Image(shape, levels=None)`, which a network makes of the latents.
         prior: None for standard normal latents, `tfdgm.latent.VampPrior(…)`, or a `DensityModel` of real vectors
             of `num_latents`, which learns beside; its condition is None or the model's.
         posterior: None for independent normal latents, or a flow of them whose condition is a `Vector`, such as
@@ -124,18 +124,13 @@ class VAE(LatentVariableModel):
         return DenseEncoder(self.event_shape, self.condition_features, hidden_units, self.activation, **parts)
 
     def _decoding(self, given, output):
+        parts = {'dtype': self.dtype_policy, 'name': 'network'}
         if isinstance(given, DensityModel):
             if output is not None:
                 raise ValueError('A decoder that is a model has its own output: leave `output` out.')
-            condition = Vector(self.num_latents + self.condition_features)
-            if given.event_shape != self.event_shape or given.condition != condition:
-                raise ValueError(f'A decoder that is a model has events of shape {self.event_shape} and the condition '
-                                 f'{condition}, for the latents and the features of a condition; this '
-                                 f'{type(given).__name__} has {given.event_shape} and {given.condition}.')
-            return ModelDecoder(given, name='decoding')
+            return self._model_decoding(given, parts)
         output = output or Bernoulli()
         shape = *self.event_shape, output.num_parameters
-        parts = {'dtype': self.dtype_policy, 'name': 'network'}
         if given is not None:
             checks.instance(given, keras.Model, 'decoder', 'a keras.Model')
             found = self._shape_of(given, (self.num_latents,))
@@ -152,6 +147,19 @@ class VAE(LatentVariableModel):
             network = DenseDecoder(self.num_latents, self.condition_features, hidden_units, self.activation, shape,
                                    **parts)
         return OutputDecoder(network, output, self.event_shape, name='decoding')
+
+    def _model_decoding(self, given, parts):
+        condition = Vector(self.num_latents + self.condition_features)
+        image = isinstance(given.condition, Image) and given.condition.levels is None
+        if given.event_shape != self.event_shape or not (image or given.condition == condition):
+            raise ValueError(f'A decoder that is a model has events of shape {self.event_shape} and the condition '
+                             f'{condition}, for the latents and the features of a condition, or an Image with '
+                             f'levels=None, which a network makes of them; this {type(given).__name__} has '
+                             f'{given.event_shape} and {given.condition}.')
+        network = ConvolutionDecoder(
+            self.num_latents, self.condition_features, self.filters, self.blocks, self.activation,
+            (*given.condition.shape, 1), **parts) if image else None
+        return ModelDecoder(given, network, name='decoding')
 
     def _shape_of(self, network, shape):
         """The shape of what a Keras model makes of one value of a shape, and of the features of a condition."""
@@ -272,8 +280,7 @@ class VAE(LatentVariableModel):
             self.prior_layer.initialize(z, self._for_prior(condition))
         decoder = getattr(self.decoding, 'model', None)
         if decoder is not None and decoder.waits_for_data():
-            features = self.encode_condition(condition)
-            decoder.initialize(x, joined(z, features))
+            decoder.initialize(x, self.decoding.condition(z, self.encode_condition(condition)))
 
 
 @tf.custom_gradient

@@ -8,24 +8,27 @@ import hashlib
 import os
 import pathlib
 import platform
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from tfdgm import atomic, checks, config_file, data, inputs, pretrained
 from tfdgm.errors import NonFiniteError
-from tfdgm.pretrained import cards, process
+from tfdgm.latent import KLWarmUp
+from tfdgm.pretrained import cards, process, weights
 from tfdgm.pretrained.checkpoint import STATE, Checkpoint, course
 
 CHECKPOINT = 'checkpoint'
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
-            'mirror': False}
-LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1}
+            'mirror': False, 'steps_per_execution': 1, 'kl_warm_up': 0, 'initial_weights': None}
+LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_execution': 1, 'kl_warm_up': 0}
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
-def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | None = None) -> dict:
+def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | None = None,
+          folder_of: Callable = pathlib.Path) -> dict:
     """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
     The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names.
@@ -38,10 +41,13 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             `dataset`, the arguments of `tfdgm.data.load` but for the split;
             `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
             `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
-            improvement end the training; None for never), `jit_compile` (as in the model's `compile`) and `mirror`
-            (whether to train on images and, at random, on their mirror images).
+            improvement end the training; None for never), `jit_compile` and `steps_per_execution` (as in the model's
+            `compile`), `mirror` (whether to train on images and, at random, on their mirror images), `kl_warm_up` (over
+            how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term) and `initial_weights` (the folder
+            of a pretrained model of the same architecture, from whose weights to start).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
+        folder_of: the folder that `initial_weights` names.
 
     Returns:
         The configuration with what came of it, `record` and `weights_sha256`, or None if it is not done yet. Where an
@@ -60,15 +66,15 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
     with process.alone_in(checkpoint):
         for place in folder, checkpoint:
             atomic.tidy(place)
-        weights, recipe = folder / pretrained.WEIGHTS, config_file.recipe_of(config)
-        if weights.exists() and (not cut or pretrained.sha256(weights) != config.get('weights_sha256')):
+        trained, recipe = folder / pretrained.WEIGHTS, config_file.recipe_of(config)
+        if trained.exists() and (not cut or pretrained.sha256(trained) != config.get('weights_sha256')):
             raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
-                             f'{weights} to train it anew.')
-        if not weights.exists():
+                             f'{trained} to train it anew.')
+        if not trained.exists():
             settings = check(recipe)
             if recipe != config:  # What came of the weights that were here before.
                 pretrained.write_config(folder, recipe)
-            config = run(folder, recipe, settings, verbose, epochs)
+            config = run(folder, recipe, settings, verbose, epochs, folder_of)
         if config is not None:
             cards.write(folder, pretrained.load(folder), config)
             (checkpoint / STATE).unlink(missing_ok=True)
@@ -83,7 +89,7 @@ def goes_on(folder: pathlib.Path, recipe: dict) -> bool:
     return course({**here, 'training': checked_recipe(here)}) == course({**recipe, 'training': checked_recipe(recipe)})
 
 
-def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None) -> dict | None:
+def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None, folder_of) -> dict | None:
     """Trains from the last whole epoch on, to the end or to an epoch."""
     keras.utils.set_random_seed(recipe['seed'])
     examples = data.load(split='train', **config['dataset'])
@@ -94,13 +100,15 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     validation = data.load(split='validation', **config['dataset']).batch(recipe['batch_size']).cache()
 
     model = pretrained.build(config)
-    model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'])
-    for optimizer, weights in model.optimized():
-        optimizer.build(weights)
+    compile_as(recipe, model)
+    for optimizer, optimized in model.optimized():
+        optimizer.build(optimized)
     if model.standardization is not None:
         model.adapt(examples)
     # Also if the layers that start from the first events have started: every reading of a stream shuffles it anew.
     stream = batches(examples, recipe)
+    if recipe['initial_weights']:
+        start_from(folder_of(recipe['initial_weights']), model)
     model.initialized_from(stream)
     checkpoint = Checkpoint(folder / CHECKPOINT, config, count, recipe['patience'], recipe['seed'], model.monitor)
     checkpoint.restore(model)
@@ -110,11 +118,13 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
         # With an average of the weights, the validation sees the average and so does `checkpoint`, which comes first.
         inner = getattr(model.optimizer, 'inner_optimizer', model.optimizer)  # Of float16, whose loss is scaled.
         averaging = [keras.callbacks.SwapEMAWeights()] if inner.use_ema else []
+        warm_up = [KLWarmUp(recipe['kl_warm_up'])] if recipe['kl_warm_up'] else []
+        callbacks = [checkpoint, *averaging, *warm_up]
         with process.heeding_interruption() as heed:
             try:
                 model.fit(
                     stream.skip(first * steps).prefetch(tf.data.AUTOTUNE), steps_per_epoch=steps, initial_epoch=first,
-                    epochs=last, validation_data=validation, callbacks=[checkpoint, *averaging, heed], verbose=verbose,
+                    epochs=last, validation_data=validation, callbacks=[*callbacks, heed], verbose=verbose,
                     shuffle=False)
             except NonFiniteError as diverged:
                 error = diverged
@@ -131,7 +141,7 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
 def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, diverged: bool) -> dict:
     """Writes what came of a training. The weights come last: where they are, the configuration is that of them."""
     model.set_weights(checkpoint.best)
-    weights = pretrained.weights_of(model, config)
+    content = pretrained.weights_of(model, config)
     history, best, metric = checkpoint.history, checkpoint.best_epoch(), model.monitor.removeprefix('val_')
     record = {
         'epochs': len(history), 'best_epoch': best + 1,
@@ -144,9 +154,9 @@ def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, di
         record['diverged'] = len(history) + 1
     # By the names of columns and classes, and by the sample rate, other files are read.
     record.update(data.details_of(**config['dataset']))
-    config = {**config, 'record': record, 'weights_sha256': hashlib.sha256(weights).hexdigest()}
+    config = {**config, 'record': record, 'weights_sha256': hashlib.sha256(content).hexdigest()}
     pretrained.write_config(folder, config)
-    atomic.write(folder / pretrained.WEIGHTS, weights)
+    atomic.write(folder / pretrained.WEIGHTS, content)
     return config
 
 
@@ -162,18 +172,40 @@ def check(config: dict) -> dict:
     recipe = checked_recipe(config)
     model = pretrained.build(config)
     try:
-        model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'])
+        compile_as(recipe, model)
     except TypeError as error:
         raise ValueError(f'"training" has optimizers that {type(model).__name__} does not take: {error}') from error
     for split in 'train', 'validation':
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
         inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
+        if recipe['kl_warm_up'] and not hasattr(model, 'kl_weight'):
+            raise ValueError(f'kl_warm_up in "training" is for models with latent variables; {type(model).__name__} '
+                             'has no KL term.')
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and model.standardization is not None:
             model.adapt(examples)
     return recipe
+
+
+def compile_as(recipe: dict, model):
+    """Compiles a model as a recipe says."""
+    model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'],
+                  steps_per_execution=recipe['steps_per_execution'])
+
+
+def start_from(folder, model):
+    """Gives a model the weights of a pretrained one of the same architecture.
+
+    Raises:
+        ValueError: if there are none in the folder, or they do not fit.
+    """
+    try:
+        weights.load(model, pathlib.Path(folder) / pretrained.WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'"initial_weights" in "training" should name a pretrained model whose weights fit this '
+                         f'{type(model).__name__}; those of {folder} do not: {error}') from error
 
 
 def checked_recipe(config: dict) -> dict:
@@ -196,6 +228,9 @@ def checked_recipe(config: dict) -> dict:
         value = recipe[name]
         if name != 'patience' or value is not None:
             checks.integer(value, f'{name} in "training"', least)
+    if not isinstance(recipe['initial_weights'], str | None):
+        raise ValueError('initial_weights in "training" should be the name or the folder of a pretrained model, got '
+                         f'{recipe["initial_weights"]!r}.')
     if not isinstance(recipe['mirror'], bool):
         raise ValueError(f'mirror in "training" should be true or false, got {recipe["mirror"]!r}.')
     if recipe['jit_compile'] not in (True, False, 'auto'):
