@@ -31,7 +31,7 @@ from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
-from tfdgm.latent import VAE
+from tfdgm.latent import VAE, HierarchicalVAE
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
 from tfdgm.pretrained import training
@@ -57,6 +57,7 @@ __all__ = [
     'GatedPixelCNN',
     'GenerativeModel',
     'Glow',
+    'HierarchicalVAE',
     'Independent',
     'LatentSpace',
     'MarkovChain',

@@ -119,6 +119,8 @@ SYSTEMS = {
         *args, num_latents=3, hidden_units=(8,), decoder=tfdgm.GatedPixelCNN(
             *args, filters=4, blocks=1,
             condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition')))), **kwargs),
+    'hierarchical_vae': lambda *args, **kwargs: tfdgm.HierarchicalVAE(
+        *args, filters=4, latent_channels=3, stochastic_layers=2, **kwargs),
 }
 
 

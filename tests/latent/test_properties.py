@@ -80,12 +80,13 @@ def test_the_latent_space(system):
     model = make(system)
     x = some_events(model)
     z = model.encode(x)
-    assert z.shape == (8, 3)
+    size = model.num_latents
+    assert z.shape == (8, size)
     posterior, prior = model.posterior(x), model.prior()
-    assert posterior.batch_shape == (8,) and posterior.event_shape == prior.event_shape == (3,)
-    assert prior.sample(5, seed=0).shape == (5, 3)
+    assert posterior.batch_shape == (8,) and posterior.event_shape == prior.event_shape == (size,)
+    assert prior.sample(5, seed=0).shape == (5, size)
     np.testing.assert_allclose(model.encode(x[:2]), z[:2], atol=1e-5)
-    if system != 'flows':
+    if system not in ('flows', 'hierarchical_vae'):
         np.testing.assert_allclose(posterior.mean(), z, rtol=1e-6)
     likelihood = model.decode(z)
     assert likelihood.batch_shape == (8,) and likelihood.event_shape == model.event_shape
@@ -107,7 +108,8 @@ def test_the_latent_space(system):
 @pytest.mark.parametrize('system, condition, values', [
     ('vae', *LABEL), ('convolutions', *VECTOR),
     *(pytest.param(system, *values, marks=pytest.mark.slow) for system, values in (
-        ('vae', VECTOR), ('convolutions', LABEL), ('flows', LABEL), ('pixel_vae', VECTOR)))])
+        ('vae', VECTOR), ('convolutions', LABEL), ('flows', LABEL), ('pixel_vae', VECTOR),
+        ('hierarchical_vae', LABEL)))])
 def test_conditions(system, condition, values):
     model = make(system, condition=condition)
     x = some_events(model, 2)
@@ -120,7 +122,7 @@ def test_conditions(system, condition, values):
     np.testing.assert_allclose(model.predict([x, values], verbose=0), log_probs, rtol=1e-5)
     assert model.elbo(x, values).rate.shape == (2,)
     assert model.reconstruct(x, values).shape == x.shape
-    assert model.decode(np.zeros((2, 3)), values).log_prob(x).shape == (2,)
+    assert model.decode(np.zeros((2, model.num_latents)), values).log_prob(x).shape == (2,)
     model.compile()
     model.fit(x, values, verbose=0)
 

@@ -17,6 +17,12 @@ tfd = tfp.distributions
 tfb = tfp.bijectors
 
 
+def seen(x: tf.Tensor, decoding) -> tf.Tensor:
+    """Events as encoders see them: integers divided by the largest, real values standardised as the decoder does."""
+    layer = decoding.standardization
+    return x / (decoding.support.levels - 1) if layer is None else layer(x)[0]
+
+
 class OutputDecoder(keras.layers.Layer):
     """A network from latents to the parameters of an output at each site.
 

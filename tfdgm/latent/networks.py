@@ -136,6 +136,15 @@ def scales_of(shape: tuple, filters: int) -> list:
     return scales
 
 
+def finer(x: tf.Tensor, scale: tuple) -> tf.Tensor:
+    """Images with four times as many channels as a scale has, as images of that scale."""
+    height, width, channels = scale
+    coarse = x.shape[1:3]
+    x = ops.reshape(x, (-1, *coarse, 2, 2, channels))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 2 * coarse[0], 2 * coarse[1], channels))
+    return x[:, :height, :width]
+
+
 class ConvolutionEncoder(keras.layers.Layer):
     """Residual blocks at several scales of an image, each half as fine as the one before, then a dense layer.
 
@@ -214,14 +223,5 @@ class ConvolutionDecoder(keras.layers.Layer):
             for block in blocks:
                 x = block(x)
             if index < len(self.up):
-                x = self.finer(self.up[index](self.activation(x)), self.scales[index + 1])
+                x = finer(self.up[index](self.activation(x)), self.scales[index + 1])
         return ops.reshape(self.last(self.activation(x)), (-1, *self.shape))
-
-    @staticmethod
-    def finer(x: tf.Tensor, scale: tuple) -> tf.Tensor:
-        """Images with four times as many channels as a scale has, as images of that scale."""
-        height, width, channels = scale
-        coarse = x.shape[1:3]
-        x = ops.reshape(x, (-1, *coarse, 2, 2, channels))
-        x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 2 * coarse[0], 2 * coarse[1], channels))
-        return x[:, :height, :width]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition, Image, Vector
 from tfdgm.density import DensityModel
-from tfdgm.latent.decoders import ModelDecoder, OutputDecoder
+from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, seen
 from tfdgm.latent.model import Draws, LatentVariableModel
 from tfdgm.latent.networks import ConvolutionDecoder, ConvolutionEncoder, DenseDecoder, DenseEncoder, called
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
@@ -201,10 +201,8 @@ class VAE(LatentVariableModel):
     # Bounds ----------------------------------------------------------------------------------------------------------
 
     def encoded(self, x: tf.Tensor, condition: tf.Tensor | None, training: bool = False):
-        values = x / (self.support.levels - 1) if self.standardization is None else self.standardization(x)[0]
-        features = self.encode_condition(condition)
-        return self.posterior_layer(
-            called(self.encoder_network, ops.cast(values, self.compute_dtype), features, training))
+        x, features = ops.cast(seen(x, self.decoding), self.compute_dtype), self.encode_condition(condition)
+        return self.posterior_layer(called(self.encoder_network, x, features, training))
 
     def draws(self, x: tf.Tensor, encoded, noise: tf.Tensor, condition: tf.Tensor | None, training: bool = False,
               path_weights: tf.Tensor | None = None) -> Draws:
