@@ -85,6 +85,22 @@ class Output(Configured, abc.ABC):
         """`[...]` -> `[..., num_indicators]`: numbers of which any function of a discrete value is an affine one."""
         return ops.expand_dims(x, -1)
 
+    # Whether a value says more to a network than which one it is.
+    ordered = True
+
+    @property
+    def num_inputs(self) -> int:
+        """How many numbers `inputs` makes of one value."""
+        return 1
+
+    def inputs(self, x: tf.Tensor) -> tf.Tensor:
+        """What a network that takes values without an order sees of them: `[...]` -> `[..., num_inputs]`."""
+        return ops.expand_dims(self.scale(x), -1)
+
+    def values(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The inverse of `inputs`: `[..., num_inputs]` -> `[...]`."""
+        return self.unscale(inputs[..., 0])
+
     @property
     @abc.abstractmethod
     def support(self) -> Support:
@@ -152,19 +168,35 @@ class Categorical(Quantised):
 
     Args:
         levels: how many values a site can take, at least 2.
+        ordered: whether the levels lie on a line, as grey values do: then networks see a value as one number. Else,
+            as for codes, they see it as an indicator for each level, which models of images and of sequences can.
 
     Raises:
         ValueError: if `levels` is below 2.
     """
 
     levels: int
+    ordered: bool = True
 
     def __post_init__(self):
-        self._keep(levels=checks.integer(self.levels, 'levels of Categorical', 2))
+        self._keep(levels=checks.integer(self.levels, 'levels of Categorical', 2),
+                   ordered=checks.flag(self.ordered, 'ordered of Categorical'))
 
     @property
     def num_parameters(self) -> int:
         return self.levels
+
+    @property
+    def num_inputs(self) -> int:
+        return 1 if self.ordered else self.levels
+
+    def inputs(self, x: tf.Tensor) -> tf.Tensor:
+        if self.ordered:
+            return super().inputs(x)
+        return ops.cast(ops.expand_dims(x, -1) == ops.arange(self.levels, dtype=x.dtype), 'float32')
+
+    def values(self, inputs: tf.Tensor) -> tf.Tensor:
+        return super().values(inputs) if self.ordered else ops.cast(ops.argmax(inputs, axis=-1), 'float32')
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Categorical(logits=parameters, dtype=tf.float32)

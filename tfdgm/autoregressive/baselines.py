@@ -109,6 +109,8 @@ class FVSBN(BiasedChain):
     Args: as in `AutoregressiveModel`.
     """
 
+    takes_codes = False
+
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)

@@ -49,6 +49,8 @@ class MADE(AutoregressiveModel):
         ValueError: if there is no mask or no hidden layer, or the order does not fit.
     """
 
+    takes_codes = False
+
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, hidden_units: Sequence[int] = (500,), activation: str = 'relu',
                  num_masks: int = 1, direct_connections: bool = False, dropout: float = 0.,

@@ -46,12 +46,17 @@ class AutoregressiveModel(DensityModel):
     """
 
     distribution_class = AutoregressiveDistribution
+    # Whether the network can see which level a value is, where the levels have no order.
+    takes_codes = True
 
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
         self._output = checks.instance(
             Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
+        if not self.output.ordered and not self.takes_codes:
+            raise ValueError(f'{type(self).__name__} sees a value as one number, which says nothing where levels have '
+                             f'no order, {self.output}: take a model of images or of sequences.')
         self.order = order if isinstance(order, str) else np.asarray(order).tolist()
         self.seed = checks.seed(seed)
         # A saved model keeps the seed only.

@@ -47,6 +47,8 @@ class NADE(AutoregressiveModel):
         **kwargs: `name`, `dtype` and `trainable`.
     """
 
+    takes_codes = False
+
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, hidden_units: int = 500, activation: str = 'sigmoid',
                  order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):

@@ -3,6 +3,7 @@
 A scale is `(height, width, filters)`; a vector is an image of one pixel.
 """
 
+import itertools
 from typing import NamedTuple
 
 import keras
@@ -70,14 +71,14 @@ class BottomUp(keras.layers.Layer):
     def __init__(self, event_shape: tuple, condition_features: int, scales: list, blocks: int, activation: str,
                  **kwargs):
         super().__init__(**kwargs)
-        policy, self.activation, self.down, before = self.dtype_policy, keras.activations.get(activation), [], None
-        self.is_image = len(event_shape) == 3
+        policy, self.activation, self.down = self.dtype_policy, keras.activations.get(activation), []
         before = event_shape
         for index, scale in enumerate(reversed(scales[1:])):
             strides = 1 if scale[:2] == before[:2] else 2
             self.down.append(convolution(before[:2], before[2], scale[2], f'down_{index}', policy, strides))
             before = scale
-        self.last = dense(int(np.prod(before)) + condition_features, scales[0][2], 'last', policy)
+        self.size = int(np.prod(before))
+        self.last = dense(self.size + condition_features, scales[0][2], 'last', policy)
         self.blocks = [[Bottleneck(scale, scale[2], scale[2], activation, dtype=policy, name=f'block_{index}_{block}')
                         for block in range(blocks)] for index, scale in enumerate(reversed(scales))]
         self.built = True
@@ -89,7 +90,7 @@ class BottomUp(keras.layers.Layer):
             x = self._through(down(x), blocks)
             found.append(x)
             x = self.activation(x)
-        x = self.last(joined(ops.reshape(x, (ops.shape(x)[0], -1)), features))
+        x = self.last(joined(ops.reshape(x, (-1, self.size)), features))
         return [self._through(x[:, None, None], self.blocks[-1]), *reversed(found)]
 
     @staticmethod
@@ -187,7 +188,7 @@ class TopDown(keras.layers.Layer):
                         for layer in range(number)]
                        for index, (scale, number, count) in enumerate(zip(scales, layers, channels))]
         self.up = []
-        for index, (coarse, fine) in enumerate(zip(scales, scales[1:])):
+        for index, (coarse, fine) in enumerate(itertools.pairwise(scales)):
             # Of one pixel all others; else each pixel becomes four.
             units = int(np.prod(fine)) if coarse[:2] == (1, 1) else 4 * fine[2]
             self.up.append(dense(coarse[2], units, f'up_{index}', policy))

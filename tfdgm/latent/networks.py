@@ -44,12 +44,13 @@ class DenseEncoder(DenseNetwork):
     """
 
     def __init__(self, event_shape: tuple, condition_features: int, hidden_units: tuple, activation: str, **kwargs):
-        super().__init__(int(np.prod(event_shape)) + condition_features, hidden_units, activation, **kwargs)
+        self.sites = int(np.prod(event_shape))
+        super().__init__(self.sites + condition_features, hidden_units, activation, **kwargs)
 
     def call(self, inputs: tf.Tensor | list[tf.Tensor]) -> tf.Tensor:
         """`[batch, *event_shape]`, or that and features `[batch, n]` -> `[batch, units]`."""
         x, features = parted(inputs)
-        return super().call(joined(ops.reshape(x, (ops.shape(x)[0], -1)), features))
+        return super().call(joined(ops.reshape(x, (-1, self.sites)), features))
 
 
 class DenseDecoder(keras.layers.Layer):
@@ -173,7 +174,8 @@ class ConvolutionEncoder(keras.layers.Layer):
             self.blocks.append([ResidualBlock(scale[:2], scale[2], activation, dtype=policy,
                                               name=f'block_{index}_{block}') for block in range(blocks)])
             before = scale
-        self.last = dense(int(np.prod(before)) + condition_features, units, 'last', policy)
+        self.size = int(np.prod(before))
+        self.last = dense(self.size + condition_features, units, 'last', policy)
         self.built = True
 
     def call(self, inputs: tf.Tensor | list[tf.Tensor]) -> tf.Tensor:
@@ -183,7 +185,7 @@ class ConvolutionEncoder(keras.layers.Layer):
             x = down(x)
             for block in blocks:
                 x = block(x)
-        x = ops.reshape(self.activation(x), (ops.shape(x)[0], -1))
+        x = ops.reshape(self.activation(x), (-1, self.size))
         return self.activation(self.last(joined(x, features)))
 
 

@@ -116,6 +116,11 @@ class ImageModel(AutoregressiveModel):
         return self.channels if self.sees_whole_pixels else 1
 
     @property
+    def num_inputs(self) -> int:
+        """How many numbers the network sees of a pixel."""
+        return self.channels * self.output.num_inputs
+
+    @property
     def num_outputs(self) -> int:
         """How many numbers the network gives for a pixel."""
         return self.channels * self.output.num_parameters
@@ -134,7 +139,8 @@ class ImageModel(AutoregressiveModel):
         """The network's outputs, from which `of_pixel` makes parameters: `[…, num_outputs]`."""
 
     def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        image = ops.cast(self.output.scale(ops.convert_to_tensor(x)), self.compute_dtype)
+        image = self.output.inputs(ops.convert_to_tensor(x))
+        image = ops.cast(ops.reshape(image, (*ops.shape(x)[:-1], self.num_inputs)), self.compute_dtype)
         view = Everywhere(image, self._condition_map(condition), training)
         outputs = ops.cast(self.horizontal_stack(view, self.vertical_stack(view)), 'float32')
         return self.of_pixel(outputs, ops.cast(x, 'float32'))
@@ -150,9 +156,9 @@ class ImageModel(AutoregressiveModel):
         return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.channels, self.output.num_parameters))
 
     def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
-        height, width, channels = self.event_shape
+        height, width, _ = self.event_shape
         state = {
-            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, channels), 'float32'),
+            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, self.num_inputs), 'float32'),
             'outputs': ops.zeros((batch_size, self.num_outputs), 'float32'),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
@@ -170,8 +176,8 @@ class ImageModel(AutoregressiveModel):
         """Puts the value of a position into the image; before the first position there is none."""
         position = ops.maximum(position, 0)
         row, column = self._pixel(position)
-        value = ops.cast(self.output.scale(value), image.dtype)[None, None, :, None]
-        start = row + self.margin, column + self.margin, 0, position % self.channels
+        value = ops.cast(self.output.inputs(value), image.dtype)[None, None]
+        start = row + self.margin, column + self.margin, 0, position % self.channels * self.output.num_inputs
         return ops.slice_update(image, start, value)
 
     def start_row(self, state, row, previous: tf.Tensor):
@@ -192,6 +198,7 @@ class ImageModel(AutoregressiveModel):
     def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
-        values = self.output.unscale(image[row + self.margin, column + self.margin])
+        pixel = image[row + self.margin, column + self.margin]
+        values = self.output.values(ops.reshape(pixel, (-1, self.channels, self.output.num_inputs)))
         parameters = self.of_pixel(state['outputs'], values)
         return parameters[:, position % self.channels], {**state, 'image': image}

@@ -72,7 +72,7 @@ class PixelCNN(ImageModel):
         self.dilations = checks.integers(dilations, 'dilations of PixelCNN')
         shared = {'channels': self.channels, 'dtype': self.dtype_policy}
         filters = self.filters
-        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
+        self.first = CausalConvolution(self.num_inputs, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
         self.stack = [
             ResidualBlock(filters, self.dilations[index % len(self.dilations)], self.condition_map.num_features,
                           self.channels, self.dropout, dtype=self.dtype_policy, name=f'block_{index}')
@@ -187,7 +187,7 @@ class GatedPixelCNN(ImageModel):
             return GatedBlock(
                 inputs, filters, features, channels, size, dilation, mask_type, self.dropout, name=name, dtype=dtype)
 
-        self.stack = [block('first', channels, 7, mask_type='A')]
+        self.stack = [block('first', self.num_inputs, 7, mask_type='A')]
         self.stack += [block(f'block_{index}', filters, dilation=self.dilations[index % len(self.dilations)])
                        for index in range(self.blocks)]
         self.head = Head(

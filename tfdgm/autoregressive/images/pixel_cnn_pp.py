@@ -101,11 +101,12 @@ class PixelCNNPlusPlus(ImageModel):
         self.filters = checks.integer(filters, 'filters of PixelCNNPlusPlus')
         self.blocks = checks.integer(blocks, 'blocks of PixelCNNPlusPlus')
         self.dilations = checks.integers(dilations, 'dilations of PixelCNNPlusPlus')
-        dtype, channels, filters = self.dtype_policy, self.channels, self.filters
+        dtype, filters = self.dtype_policy, self.filters
         self.first_rows = CausalConvolution(
-            channels, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)
+            self.num_inputs, filters, (2, 3), 'rows', 'A', name='first_rows', dtype=dtype)
         # The network makes all channels of a pixel at once, so none of them may see the pixel.
-        self.first_sites = CausalConvolution(channels, filters, (2, 3), mask_type='A', name='first_sites', dtype=dtype)
+        self.first_sites = CausalConvolution(
+            self.num_inputs, filters, (2, 3), mask_type='A', name='first_sites', dtype=dtype)
 
         def path(name, dilations, beside, size, region):
             return [GatedResidual(filters, beside, size, region, dilation, self.dropout,

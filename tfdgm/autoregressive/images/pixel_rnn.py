@@ -217,7 +217,7 @@ class PixelRNN(ImageModel):
         self.filters = checks.integer(filters, 'filters of PixelRNN')
         self.blocks = checks.integer(blocks, 'blocks of PixelRNN')
         filters, shared = self.filters, {'channels': self.channels, 'dtype': self.dtype_policy}
-        self.first = CausalConvolution(self.channels, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
+        self.first = CausalConvolution(self.num_inputs, 2 * filters, (4, 7), mask_type='A', name='first', **shared)
         self.stack = [RecurrentBlock(CELLS[cell], filters, self.condition_map.num_features, dropout=self.dropout,
                                      name=f'block_{index}', **shared) for index in range(self.blocks)]
         self.head = Head(2 * filters, 2 * filters, self.num_outputs, name='head', **shared)
