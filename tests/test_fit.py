@@ -253,3 +253,10 @@ def run(code):
     result = subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True,
                             env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_an_optimizer_may_ask_for_the_shapes_of_gradients():
+    model = tfdgm.HierarchicalVAE((4, 4, 1), filters=2, latent_channels=1)
+    batches = tf.data.Dataset.from_tensor_slices(np.ones([6, 4, 4, 1], 'float32')).batch(4)
+    model.compile(keras.optimizers.Muon(), jit_compile=False)
+    model.fit(batches, verbose=0)

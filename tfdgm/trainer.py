@@ -23,6 +23,17 @@ class LossOfEvents(keras.losses.Loss):
         return y_pred
 
 
+def shaped(gradients: list, weights: list) -> list:
+    """Gradients whose shapes are known: TensorFlow loses those of products in batches of an unknown size.
+
+    Optimizers such as Muon ask for them.
+    """
+    for gradient, weight in zip(gradients, weights):
+        if tf.is_tensor(gradient) and not isinstance(gradient, tf.IndexedSlices):
+            gradient.set_shape(weight.shape)
+    return gradients
+
+
 class Trainer(Compiling, keras.Model, abc.ABC):
     """A Keras model that learns from events alone, by a loss of its own for each of them.
 
@@ -153,7 +164,7 @@ class Trainer(Compiling, keras.Model, abc.ABC):
                 terms = self.training_terms(x, condition)
                 loss = self.mean_loss(terms['loss'], sample_weight)
                 scaled_loss = self.optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled_loss, weights)
+            gradients = shaped(tape.gradient(scaled_loss, weights), weights)
             return terms, loss, gradients, are_finite(gradients) | scale_is_useful(self.optimizer)
 
         terms, loss, gradients, finite = self.compiled_part(differentiate)(x, condition, sample_weight)

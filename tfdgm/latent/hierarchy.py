@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm.latent.networks import convolution, finer, joined, scales_of
+from tfdgm.latent.convolutions import convolution, finer, scales_of
+from tfdgm.latent.networks import joined
 from tfdgm.latent.posteriors import LEAST_SCALE
 from tfdgm.layers import dense
 

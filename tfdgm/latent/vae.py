@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition, Image, Vector
 from tfdgm.density import DensityModel
+from tfdgm.latent.convolutions import ConvolutionDecoder, ConvolutionEncoder
 from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, seen
 from tfdgm.latent.model import Draws, LatentVariableModel
-from tfdgm.latent.networks import ConvolutionDecoder, ConvolutionEncoder, DenseDecoder, DenseEncoder, called
+from tfdgm.latent.networks import DenseDecoder, DenseEncoder, called
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
 from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior
