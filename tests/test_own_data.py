@@ -16,7 +16,7 @@ from tests.test_cli import run, succeed
 from tfdgm import data, pretrained
 from tfdgm.data import folders, images, paths, sound, splits
 from tfdgm.evaluation.evaluate import arguments_for
-from tfdgm.pretrained import cards, training
+from tfdgm.pretrained import cards, recipes
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 
@@ -744,7 +744,7 @@ def test_recipes_of_the_wrong_types(dataset):
 
 def test_a_recipe_knows_all_arguments_of_load():
     taken = {'name', 'seed', *(argument for _, arguments in data.loading.KINDS.values() for argument in arguments)}
-    assert taken == set(training.DATASET)
+    assert taken == set(recipes.DATASET)
 
 
 def test_images_whose_palette_is_grey_are_grey(tmp_path):

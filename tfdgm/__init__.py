@@ -31,7 +31,7 @@ from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
-from tfdgm.latent import VAE, HierarchicalVAE
+from tfdgm.latent import VAE, VQVAE, HierarchicalVAE
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
 from tfdgm.pretrained import training
@@ -47,6 +47,7 @@ __all__ = [
     'NADE',
     'NICE',
     'VAE',
+    'VQVAE',
     'AffineCouplingFlow',
     'AutoregressiveModel',
     'CausalTransformer',

@@ -11,7 +11,7 @@ from tfdgm import checks, inputs
 
 
 class LatentSpace(abc.ABC):
-    """Mixed into a `GenerativeModel` whose events have latents: vectors of `num_latents` numbers.
+    """Mixed into a `GenerativeModel` whose events have latents: `num_latents` numbers, as a rule a vector.
 
     A subclass implements `encode_batch` and `decode_batch`.
     """
@@ -24,16 +24,21 @@ class LatentSpace(abc.ABC):
     def num_latents(self) -> int:
         """How many numbers the latents of an event have."""
 
+    @property
+    def latent_shape(self) -> tuple:
+        """The shape of the latents of one event."""
+        return (self.num_latents,)
+
     @abc.abstractmethod
     def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        """`encode`, of tensors: float32 `[batch, *event_shape]` -> `[batch, num_latents]`."""
+        """`encode`, of tensors: float32 `[batch, *event_shape]` -> `[batch, *latent_shape]`."""
 
     @abc.abstractmethod
     def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        """The events that latents stand for: float32 `[batch, num_latents]` -> `[batch, *event_shape]`."""
+        """The events that latents stand for: float32 `[batch, *latent_shape]` -> `[batch, *event_shape]`."""
 
     def encode(self, x: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
-        """The latents of events: `[batch, *event_shape]` -> `[batch, num_latents]`.
+        """The latents of events: `[batch, *event_shape]` -> `[batch, *latent_shape]`.
 
         A flow dequantises integers first, the same event always in the same way; `decode` gives them back.
 
@@ -53,7 +58,7 @@ class LatentSpace(abc.ABC):
         return self._run_batch(self.encode_batch, x, condition)
 
     def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
-        """The events of latents: `[batch, num_latents]` -> `[batch, *event_shape]`.
+        """The events of latents: `[batch, *latent_shape]` -> `[batch, *event_shape]`.
 
         Raises:
             ValueError: if latents or conditions are not valid.
@@ -69,9 +74,9 @@ class LatentSpace(abc.ABC):
         require_values('decode', self.in_graphs[1])
         z = z if tf.is_tensor(z) else np.asarray(z)
         array = np.asarray(z)
-        if array.dtype.kind not in 'biuf' or array.shape[1:] != (self.num_latents,) or not len(array):
+        if array.dtype.kind not in 'biuf' or array.shape[1:] != self.latent_shape or not len(array):
             raise ValueError(f'Expected latents, at least one, in an array of numbers of shape '
-                             f'{(None, self.num_latents)}; got one of shape {array.shape} and type {array.dtype}.')
+                             f'{(None, *self.latent_shape)}; got one of shape {array.shape} and type {array.dtype}.')
         finite = abs(array) <= np.finfo('float32').max
         if not finite.all():
             raise ValueError(f'Expected latents that are finite in float32, got {array[~finite][0]}, the first in row '
@@ -107,7 +112,7 @@ class LatentSpace(abc.ABC):
         if values.ndim != 1 or not len(values) or values.dtype.kind not in 'biuf':
             raise ValueError(f'values must be one or more numbers, got {values!r}.')
         latents = np.repeat(self.encode(x, condition), len(values), axis=0)
-        latents[:, latent] = np.tile(values, len(latents) // len(values))
+        latents.reshape(len(latents), -1)[:, latent] = np.tile(values, len(latents) // len(values))
         condition = None if condition is None else np.repeat(condition, len(values), axis=0)
         return ops.reshape(self._events(latents, condition), (-1, len(values), *self.event_shape))
 
@@ -125,14 +130,17 @@ class LatentSpace(abc.ABC):
             ValueError: if events or conditions are not valid.
         """
         checks.integer(steps, 'steps', 2)
-        shares = np.linspace(0, 1, steps, dtype='float32')[:, None]
         if np.shape(first) != np.shape(second):
             raise ValueError(f'Expected as many events to start from as to end with; got arrays of shapes '
                              f'{np.shape(first)} and {np.shape(second)}.')
-        ends = [self.encode(x, condition)[:, None] for x in (first, second)]
-        latents = ops.reshape(ends[0] * (1 - shares) + ends[1] * shares, (-1, self.num_latents))
+        latents = self._between(first, second, np.linspace(0, 1, steps, dtype='float32'), condition)
         condition = None if condition is None else np.repeat(condition, steps, axis=0)
         return ops.reshape(self._events(latents, condition), (-1, steps, *self.event_shape))
+
+    def _between(self, first, second, shares, condition):
+        """The latents of events between others, those of a pair one after the other, `[batch * steps, …]`."""
+        ends = [np.asarray(self.encode(x, condition)) for x in (first, second)]
+        return on_lines(*ends, shares)
 
     def _events(self, z, condition):
         """The events of latents."""
@@ -142,6 +150,13 @@ class LatentSpace(abc.ABC):
         condition = None if condition is None else tf.convert_to_tensor(condition)
         # Without XLA, which would compile for each size of a batch anew.
         return self.run(method, tf.cast(values, tf.float32), condition, *options, jit_compile=False)
+
+
+def on_lines(first: np.ndarray, second: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Points on the lines between others, `[batch, …]` each: `[batch * len(shares), …]`."""
+    shares = shares.reshape(-1, *[1] * (first.ndim - 1))
+    between = first[:, None] * (1 - shares) + second[:, None] * shares
+    return between.reshape(-1, *first.shape[1:])
 
 
 def require_values(name, way):

@@ -73,6 +73,9 @@ class Trainer(Compiling, keras.Model, abc.ABC):
     def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
         """Updates metrics of the family's own from the terms of a batch; the mean loss is there already."""
 
+    def update_averages(self, terms: dict):
+        """Updates what a step changes besides by gradients, such as moving averages, from the terms of a batch."""
+
     def optimized(self) -> list:
         """The optimizers that `compile` was given, each with the weights that it changes: pairs."""
         # No property: Keras would look for parts of the model's file in it.
@@ -157,7 +160,7 @@ class Trainer(Compiling, keras.Model, abc.ABC):
 
     def train_step(self, data):
         x, condition, sample_weight = self.unpacked(data)
-        weights = self.trainable_weights  # Empty where all are frozen: then the loss is only measured.
+        (_, weights), = self.optimized()  # Empty where all are frozen: then the loss is only measured.
 
         def differentiate(x, condition, sample_weight):
             with tf.GradientTape() as tape:
@@ -171,7 +174,8 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
         logs = self.measured(loss, terms, fault, x, condition, sample_weight)
         if weights:
-            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights))
+            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights),
+                         lambda: self.update_averages(terms))
         return logs
 
     def test_step(self, data):

@@ -202,9 +202,9 @@ def evaluate(
     start_tensorflow()
     from tfdgm import data, pretrained
     from tfdgm.evaluation.evaluate import arguments_for, held_out
-    from tfdgm.pretrained import cards, training
+    from tfdgm.pretrained import cards, recipes
 
-    training.checked_recipe(config)
+    recipes.checked_recipe(config)
     model = pretrained.load(folder)
     arguments = arguments_for(model, config, dataset) if dataset else config['dataset']
     examples = data.load(split=split, **arguments)  # It may show a progress bar of its own.

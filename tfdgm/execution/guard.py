@@ -124,7 +124,7 @@ def are_finite(gradients):
     return tf.reduce_all(tf.math.is_finite(tf.stack(totals))) if totals else tf.constant(True)
 
 
-def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function: function):
+def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function: function, besides=lambda: None):
     """Applies gradients, unless there is a fault: a boolean scalar that is the same on all replicas.
 
     A fault ends the step by an error of TensorFlow's, which `Guard.watched` replaces. Under a distribution strategy the
@@ -136,9 +136,11 @@ def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function:
         gradients: one for each weight.
         weights: the variables.
         compiled: compiles a function without arguments, as `Trainer.compiled_part` does.
+        besides: what else is to be updated, a function without arguments.
     """
     def apply(gradients):
         optimizer.apply(gradients, weights)
+        besides()
 
     context = tf.distribute.get_replica_context()
     if tf.distribute.has_strategy():

@@ -57,7 +57,7 @@ class Codebook(keras.layers.Layer):
     def start(self, vectors: tf.Tensor, seed: tf.Tensor):
         """Takes the codes from vectors `[n, size]` of the first events, some of them twice if there are too few."""
         order = ops.argsort(random.uniforms((vectors.shape[0],), seed))
-        chosen = ops.take(vectors, order[ops.arange(self.num_codes) % vectors.shape[0]], axis=0)
+        chosen = ops.take(vectors, ops.take(order, ops.arange(self.num_codes) % vectors.shape[0]), axis=0)
         for variable, value in ((self.vectors, chosen), (self.sums, chosen), (self.counts, ops.ones_like(self.counts))):
             variable.assign(value)
         self.started.assign(1.)

@@ -6,8 +6,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
+from tfdgm import checks
 from tfdgm.execution import extremes
-from tfdgm.latent.networks import called, joined
+from tfdgm.latent.networks import called, joined, shape_of
 from tfdgm.layers import Standardization
 from tfdgm.outputs import Output
 from tfdgm.random import uniforms
@@ -21,6 +22,21 @@ def seen(x: tf.Tensor, decoding) -> tf.Tensor:
     """Events as encoders see them: integers divided by the largest, real values standardised as the decoder does."""
     layer = decoding.standardization
     return x / (decoding.support.levels - 1) if layer is None else layer(x)[0]
+
+
+def checked_decoder(network, latent_shape: tuple, output: Output, event_shape: tuple, condition_features: int):
+    """Returns a Keras model that makes an output's parameters of latents, and of so many features of a condition.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    checks.instance(network, keras.Model, 'decoder', 'a keras.Model')
+    found, shape = shape_of(network, latent_shape, condition_features), (*event_shape, output.num_parameters)
+    if found[1:] != shape and not (found[1:] == event_shape and output.num_parameters == 1):
+        raise ValueError(f'The decoder should make the parameters of the output {output} from latents, '
+                         f'{(None, *latent_shape)} -> {(None, *shape)}; it gives an array of shape '
+                         f'{(None, *found[1:])}.')
+    return network
 
 
 class OutputDecoder(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""LatentVariableDistribution: a bound of the log-probability, by as many draws of latents as one asks for."""
+"""Distributions of models with latents: bounds by as many draws as one asks for, and samples once there is a prior."""
 
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -43,3 +43,15 @@ class LatentVariableDistribution(DensityDistribution):
             f'{type(self.model).__name__} has no closed form of `entropy`: estimate it from samples, x = '
             'dist.sample(10_000), as -tf.reduce_mean(dist.log_prob(x, num_samples=1000), 0), which is too high by what '
             'the bound lacks.')
+
+
+class CodeDistribution(DensityDistribution):
+    """A `DensityDistribution` that does not sample before the prior over its codes has been fitted."""
+
+    def _sample_n(self, n, seed=None, given=()):
+        # In a graph the model gives NaN instead.
+        if tf.executing_eagerly() and not self._model.prior_is_fitted.numpy():
+            raise RuntimeError(f'The prior over the codes of this {type(self._model).__name__} was never fitted, so '
+                               'there is nothing to sample: call model.fit_prior(events), with the arguments of `fit`, '
+                               'once `fit` has trained the codes.')
+        return super()._sample_n(n, seed, given)

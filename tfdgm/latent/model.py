@@ -7,20 +7,15 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 from keras import ops
-from numpy.typing import ArrayLike
 
-from tfdgm import checks, inputs, random
+from tfdgm import checks, random
 from tfdgm.conditions import Condition
-from tfdgm.density import DensityModel
 from tfdgm.execution import pieces
 from tfdgm.latent.active import ActiveLatents
+from tfdgm.latent.autoencoding import AutoencodingModel
 from tfdgm.latent.distribution import LatentVariableDistribution
 from tfdgm.latent.objectives import ELBO, Objective
-from tfdgm.latent_space import LatentSpace
-
-tfd = tfp.distributions
 
 # How many draws of latents a bound looks at together.
 CHUNK = 64
@@ -49,31 +44,14 @@ class Draws(NamedTuple):
         return self.log_likelihood + kl_weight * (self.log_prior - self.log_posterior)
 
 
-class Elbo(NamedTuple):
-    """The evidence lower bound of events in its two parts, each `[batch]` in nats.
-
-    Attributes:
-        rate: how far the posterior is from the prior, E_q[log q(z | x) - log p(z)].
-        distortion: what the latents do not say of the event, -E_q[log p(x | z)].
-    """
-
-    rate: tf.Tensor
-    distortion: tf.Tensor
-
-    @property
-    def value(self) -> tf.Tensor:
-        """The bound itself, `-(rate + distortion)`."""
-        return -(self.rate + self.distortion)
-
-
-class LatentVariableModel(LatentSpace, DensityModel):
+class LatentVariableModel(AutoencodingModel):
     """Base class of models with latent variables.
 
     Their likelihood is an integral, and what `log_prob` gives is a lower bound of it: the importance-weighted bound
     log 1/k Σ p(x | z_i) p(z_i) / q(z_i | x), with latents z_i from the posterior q(z | x). It rises with the number k
     of draws, towards the likelihood. The draws follow from the event, so that it is the same in every call.
 
-    A subclass implements `encoded`, `draws`, `prior_sample` and `likelihood`.
+    A subclass implements `encoded` and `draws`, and what `AutoencodingModel` leaves open.
 
     Source: Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders", 2016
     (https://arxiv.org/abs/1509.00519).
@@ -92,9 +70,7 @@ class LatentVariableModel(LatentSpace, DensityModel):
         ValueError: if an argument is not of its kind.
     """
 
-    is_bound = True
     distribution_class = LatentVariableDistribution
-    in_graphs = 'encode_batch', 'likelihood'
     # How many draws `log_prob` takes where nobody says otherwise.
     num_samples = 64
 
@@ -112,8 +88,6 @@ class LatentVariableModel(LatentSpace, DensityModel):
         # What `KLWarmUp` changes.
         self.kl_weight = self.add_weight(shape=(), initializer='ones', trainable=False, name='kl_weight')
         self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
-        self.rate_tracker = keras.metrics.Mean(name='rate')
-        self.distortion_tracker = keras.metrics.Mean(name='distortion')
 
     def count_active_latents(self):
         """Adds the metric of them, once it is known how many latents there are."""
@@ -145,18 +119,6 @@ class LatentVariableModel(LatentSpace, DensityModel):
                 latents; then log q(z | x) has no other gradient.
         """
 
-    @abc.abstractmethod
-    def draw_prior(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        """Latents from the prior, `[batch, num_latents]`."""
-
-    @abc.abstractmethod
-    def likelihood(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tfd.Distribution:
-        """p(x | z): latents `[batch, num_latents]` -> a distribution of events with batch shape `[batch]`."""
-
-    @abc.abstractmethod
-    def draw_events(self, z: tf.Tensor, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        """Draws an event of p(x | z) for each of the latents."""
-
     # Bounds ----------------------------------------------------------------------------------------------------------
 
     def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
@@ -166,9 +128,6 @@ class LatentVariableModel(LatentSpace, DensityModel):
         x = self.valid_events(x)
         return self.objective.terms(self, x, condition, noise, self.beta * self.kl_weight)
 
-    def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        return self.training_terms(x, condition)['loss']
-
     def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
         """The bound of the objective without `beta` and `free_bits`, its draws such as follow from the events."""
         x = self.valid_events(x)
@@ -176,19 +135,9 @@ class LatentVariableModel(LatentSpace, DensityModel):
         terms = self.objective.terms(self, x, condition, noise, 1., training=False)
         return {**terms, 'loss': terms['nll']}
 
-    def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        return self.validation_terms(x, condition)['loss']
-
     def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
         super().update_metrics(terms, x, sample_weight)
-        self.rate_tracker.update_state(terms['rate'], sample_weight)
-        self.distortion_tracker.update_state(terms['distortion'], sample_weight)
         self.active_latents_tracker.update_state(terms['means'])
-
-    def valid_events(self, x: tf.Tensor) -> tf.Tensor:
-        """Events in float32, NaN where a value lies outside the support."""
-        x = ops.cast(x, 'float32')
-        return ops.where(self.support.contains(x), x, np.nan)
 
     def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False,
                  num_samples: int | None = None) -> tf.Tensor:
@@ -223,30 +172,7 @@ class LatentVariableModel(LatentSpace, DensityModel):
     def scoring_batch(self) -> int:
         return pieces.size_of(self.num_sites * CHUNK)
 
-    def elbo(self, x: ArrayLike, condition: ArrayLike | None = None, num_samples: int = 1) -> Elbo:
-        """The evidence lower bound of events in its two parts, rate and distortion.
-
-        Args:
-            x: events, `[batch, *event_shape]`.
-            condition: of a conditional model, one for each.
-            num_samples: how many draws of latents the means are over.
-
-        Returns:
-            An `Elbo`, whose `rate`, `distortion` and `value` are `[batch]`, in nats.
-
-        Raises:
-            ValueError: if events or conditions are not valid.
-        """
-        checks.integer(num_samples, 'num_samples')
-        x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
-        parts = [self._run_batch(self._elbo_of, piece, None if condition is None else condition[start:start + size],
-                                 num_samples)
-                 for size in [self.scoring_batch] for start in range(0, len(x), size)
-                 for piece in [x[start:start + size]]]
-        return Elbo(*(tf.concat(part, 0) for part in zip(*parts)))
-
-    def _elbo_of(self, x, condition, num_samples):
-        """Rates and distortions, each `[batch]`."""
+    def rate_and_distortion(self, x: tf.Tensor, condition: tf.Tensor | None, num_samples: int) -> tuple:
         encoded = self.encoded(x, condition)
         draws = self.draws(x, encoded, random.hashed_normals(x, 0, num_samples, self.num_latents), condition)
         return ops.sum(draws.rates, axis=-1), -ops.mean(draws.log_likelihood, axis=0)
@@ -256,14 +182,3 @@ class LatentVariableModel(LatentSpace, DensityModel):
     def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         prior_seed, event_seed = random.split(seed, 2)
         return self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)
-
-    # Latent space ----------------------------------------------------------------------------------------------------
-
-    def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """The distributions p(x | z) of events: `[batch, num_latents]` -> a `tfd.Distribution`, batch shape `[batch]`.
-
-        Raises:
-            ValueError: if latents or conditions are not valid.
-        """
-        z, condition = self.checked_latents(z, condition)
-        return self.likelihood(tf.cast(z, tf.float32), None if condition is None else tf.convert_to_tensor(condition))

@@ -85,6 +85,12 @@ def called(network, values: tf.Tensor, features: tf.Tensor | None, training: boo
     return network(inputs, training=training) if isinstance(network, keras.Model) else network(inputs)
 
 
+def shape_of(network, shape: tuple, condition_features: int) -> tuple:
+    """The shape of what a network makes of one value of a shape, and of so many features of a condition."""
+    features = ops.zeros((1, condition_features)) if condition_features else None
+    return tuple(called(network, ops.zeros((1, *shape)), features).shape)
+
+
 def parted(inputs):
     """The inputs of a network as values and the features of a condition, or None."""
     return inputs if isinstance(inputs, (list, tuple)) else (inputs, None)

@@ -16,6 +16,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks, random
 from tfdgm.configuration import Configured
 from tfdgm.density import DensityModel
+from tfdgm.support import Integers
 
 tfd = tfp.distributions
 
@@ -130,7 +131,28 @@ def checked_prior(prior, num_latents: int, condition):
             raise ValueError(f'A prior over {num_latents} latents is a model of real vectors of that length, such as '
                              f'tfdgm.MAF({num_latents}); this {type(prior).__name__} has events of shape '
                              f'{prior.event_shape}, each value {prior.support}.')
-        if prior.condition not in (None, condition):
-            raise ValueError(f'The condition of a prior is None or that of the model, {condition}; this '
-                             f'{type(prior).__name__} has {prior.condition}.')
+        check_condition(prior, condition)
     return prior
+
+
+def checked_prior_of_codes(prior, code_shape: tuple, num_codes: int, condition):
+    """Returns a model over codes as a prior.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    example = f'tfdgm.GatedPixelCNN({code_shape}, output=tfdgm.outputs.Categorical({num_codes}, ordered=False))'
+    checks.instance(prior, DensityModel, 'prior', example)
+    if prior.event_shape != code_shape or prior.support != Integers(num_codes):
+        raise ValueError(f'A prior over these codes has events of shape {code_shape}, each value '
+                         f'{Integers(num_codes)}, such as {example}; this {type(prior).__name__} has '
+                         f'{prior.event_shape}, each value {prior.support}.')
+    check_condition(prior, condition)
+    return prior
+
+
+def check_condition(prior, condition):
+    """Raises unless the condition of a prior is none or the model's."""
+    if prior.condition not in (None, condition):
+        raise ValueError(f'The condition of a prior is None or that of the model, {condition}; this '
+                         f'{type(prior).__name__} has {prior.condition}.')

@@ -13,9 +13,9 @@ from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition, Image, Vector
 from tfdgm.density import DensityModel
 from tfdgm.latent.convolutions import ConvolutionDecoder, ConvolutionEncoder
-from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, seen
+from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, checked_decoder, seen
 from tfdgm.latent.model import Draws, LatentVariableModel
-from tfdgm.latent.networks import DenseDecoder, DenseEncoder, called
+from tfdgm.latent.networks import DenseDecoder, DenseEncoder, called, shape_of
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
 from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior
@@ -110,7 +110,7 @@ class VAE(LatentVariableModel):
         parts = {'dtype': self.dtype_policy, 'name': 'encoder_network'}
         if given is not None:
             checks.instance(given, keras.Model, 'encoder', 'a keras.Model')
-            shape = self._shape_of(given, self.event_shape)
+            shape = shape_of(given, self.event_shape, self.condition_features)
             if len(shape) != 2:
                 raise ValueError(f'The encoder should make a vector of each event, {(None, *self.event_shape)} -> '
                                  f'(None, n); it gives an array of shape {(None, *shape[1:])}.')
@@ -133,13 +133,7 @@ class VAE(LatentVariableModel):
         output = output or Bernoulli()
         shape = *self.event_shape, output.num_parameters
         if given is not None:
-            checks.instance(given, keras.Model, 'decoder', 'a keras.Model')
-            found = self._shape_of(given, (self.num_latents,))
-            if found[1:] != shape and not (found[1:] == self.event_shape and output.num_parameters == 1):
-                raise ValueError(f'The decoder should make the parameters of the output {output} from latents, '
-                                 f'{(None, self.num_latents)} -> {(None, *shape)}; it gives an array of shape '
-                                 f'{(None, *found[1:])}.')
-            network = given
+            network = checked_decoder(given, (self.num_latents,), output, self.event_shape, self.condition_features)
         elif self._convolves:
             network = ConvolutionDecoder(self.num_latents, self.condition_features, self.filters, self.blocks,
                                          self.activation, shape, **parts)
@@ -161,11 +155,6 @@ class VAE(LatentVariableModel):
             self.num_latents, self.condition_features, self.filters, self.blocks, self.activation,
             (*given.condition.shape, 1), **parts) if image else None
         return ModelDecoder(given, network, name='decoding')
-
-    def _shape_of(self, network, shape):
-        """The shape of what a Keras model makes of one value of a shape, and of the features of a condition."""
-        features = ops.zeros((1, self.condition_features)) if self.condition_features else None
-        return tuple(called(network, ops.zeros((1, *shape)), features).shape)
 
     def _posterior_layer(self, flow):
         if flow is None:

@@ -10,7 +10,7 @@ from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
 from tfdgm.evaluation import pictures
-from tfdgm.latent import LatentVariableModel
+from tfdgm.latent import VQVAE, AutoencodingModel, LatentVariableModel
 from tfdgm.latent_space import LatentSpace
 from tfdgm.pretrained import files
 
@@ -38,7 +38,7 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
         lines = ['', f'![samples]({pretrained.GRID})']
         if isinstance(model, LatentSpace):
             lines += save_interpolations(folder, model, config['dataset'])
-        if isinstance(model, LatentVariableModel):
+        if isinstance(model, AutoencodingModel):
             lines += save_reconstructions(folder, model, config['dataset'])
         return lines
     return []
@@ -71,7 +71,7 @@ def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
     # Scaled alike, whatever a single image holds.
     pictures.save_grid(folder / pretrained.RECONSTRUCTIONS, np.concatenate([images, rebuilt]), columns=len(images))
     lines = ['', f'![reconstructions]({pretrained.RECONSTRUCTIONS})', '',
-             f"Above, {split} images; below, the means of p(x | z) at the posteriors' means."]
+             f'Above, {split} images; below, the means of p(x | z) at their latents.']
     if model.num_latents == 2 and model.condition is None:
         pictures.save_grid(folder / pretrained.PLANE, plane(model), columns=SIDE)
         lines += ['', f'![the plane of latents]({pretrained.PLANE})', '',
@@ -161,6 +161,8 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             estimator = ''
             if isinstance(model, LatentVariableModel):
                 estimator = ', the importance-weighted one by the draws of latents that the table names'
+            if isinstance(model, VQVAE):
+                estimator = ', log p(x | z) + log p(z) of the codes z that the encoder finds'
             lines += ['', f'The likelihood is a lower bound{estimator}, so these figures are upper ones.']
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
     if record:
@@ -170,6 +172,11 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
             f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
             '(training {}, validation {}).'.format(*config_file.shown_record(record))]
+        if 'prior' in record:
+            prior = record['prior']
+            lines[-1] += (f' The prior over the codes took {prior["epochs"]} more epochs in that time, of which epoch '
+                          f'{prior["best_epoch"]} was kept ' +
+                          '(training {}, validation {}).'.format(*config_file.shown_record(prior)))
         if 'diverged' in record:
             lines[-1] += f' Epoch {record["diverged"]} diverged, which ended the training.'
     lines += [

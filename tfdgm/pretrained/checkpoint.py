@@ -12,7 +12,7 @@ import numpy as np
 from tfdgm import atomic
 from tfdgm.pretrained import process
 
-STATE = 'state.npz'
+STATE, PRIOR_STATE = 'state.npz', 'prior.npz'
 NOT_OF_THE_COURSE = 'epochs', 'patience'  # These say when a training ends, not how it goes.
 
 
@@ -29,12 +29,13 @@ class Checkpoint(keras.callbacks.Callback):
         patience: how many epochs without an improvement end the training; None for never.
         seed: of the random numbers that the model draws in training, such as dropout's.
         monitor: the validation metric whose lowest value is the best.
+        file: the name of the file; that of a prior is another.
     """
 
-    def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll'):
+    def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll', file=STATE):
         super().__init__()
         self.folder = pathlib.Path(folder)
-        self.file = self.folder / STATE
+        self.file = self.folder / file
         self.recipe = course(recipe)
         self.examples = examples
         self.patience = patience
@@ -66,7 +67,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def exists(self) -> bool:
         """Whether there is a state. Raises ValueError if there is something else."""
-        others = sorted({path.name for path in self.folder.glob('*')} - {STATE, process.LOCK})
+        others = sorted({path.name for path in self.folder.glob('*')} - {STATE, PRIOR_STATE, process.LOCK})
         if others:
             raise ValueError(f'it holds {", ".join(others)}, expected {STATE} alone.')
         return self.file.exists()

@@ -3,7 +3,6 @@
 A run can be stopped at any time and goes on from its last whole epoch, to the same weights as an uninterrupted one.
 """
 
-import copy
 import hashlib
 import os
 import pathlib
@@ -13,18 +12,14 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfdgm import atomic, checks, config_file, data, inputs, pretrained
+from tfdgm import atomic, config_file, data, inputs, pretrained
 from tfdgm.errors import NonFiniteError
 from tfdgm.latent import KLWarmUp
 from tfdgm.pretrained import cards, process, weights
-from tfdgm.pretrained.checkpoint import STATE, Checkpoint, course
+from tfdgm.pretrained.checkpoint import PRIOR_STATE, STATE, Checkpoint, course
+from tfdgm.pretrained.recipes import checked_recipe, checked_settings, optimizers
 
 CHECKPOINT = 'checkpoint'
-
-DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
-            'mirror': False, 'steps_per_execution': 1, 'kl_warm_up': 0, 'initial_weights': None}
-LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_execution': 1, 'kl_warm_up': 0}
-DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
 def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | None = None,
@@ -44,7 +39,8 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             improvement end the training; None for never), `jit_compile` and `steps_per_execution` (as in the model's
             `compile`), `mirror` (whether to train on images and, at random, on their mirror images), `kl_warm_up` (over
             how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term) and `initial_weights` (the folder
-            of a pretrained model of the same architecture, from whose weights to start).
+            of a pretrained model of the same architecture, from whose weights to start) and `prior` (of a VQVAE: the
+            same settings, of the training of its prior that follows).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
         folder_of: the folder that `initial_weights` names.
@@ -77,7 +73,8 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             config = run(folder, recipe, settings, verbose, epochs, folder_of)
         if config is not None:
             cards.write(folder, pretrained.load(folder), config)
-            (checkpoint / STATE).unlink(missing_ok=True)
+            for state in STATE, PRIOR_STATE:
+                (checkpoint / state).unlink(missing_ok=True)
         return config
 
 
@@ -95,25 +92,66 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     examples = data.load(split='train', **config['dataset'])
     if config['dataset'].get('binarization') != 'dynamic':
         examples = examples.cache()
-    count = int(examples.cardinality())
-    steps = -(-count // recipe['batch_size'])
-    validation = data.load(split='validation', **config['dataset']).batch(recipe['batch_size']).cache()
+    validation = data.load(split='validation', **config['dataset'])
 
     model = pretrained.build(config)
     compile_as(recipe, model)
-    for optimizer, optimized in model.optimized():
-        optimizer.build(optimized)
     if model.standardization is not None:
         model.adapt(examples)
-    # Also if the layers that start from the first events have started: every reading of a stream shuffles it anew.
-    stream = batches(examples, recipe)
     if recipe['initial_weights']:
         start_from(folder_of(recipe['initial_weights']), model)
+    checkpoint = Checkpoint(
+        folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'], model.monitor)
+    whole, error = fit(model, examples, validation, recipe, checkpoint, verbose, epochs)
+    require_figures(checkpoint, folder, error)
+    if not whole:
+        return None
+    model.set_weights(checkpoint.best)
+    record = record_of(checkpoint, model.monitor, error)
+    if recipe['prior'] is not None:
+        record_of_prior = run_prior(
+            folder, config, recipe, model, examples, validation, verbose, epochs and epochs - record['epochs'])
+        if record_of_prior is None:
+            return None
+        record['minutes'] = round(record['minutes'] + record_of_prior['minutes'], 1)
+        record['prior'] = record_of_prior
+    return finish(folder, config, model, record)
+
+
+def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples, validation, verbose,
+              epochs: int | None) -> dict | None:
+    """Trains the prior of a model whose latents are codes; returns the record of it."""
+    recipe, prior = checked_settings(recipe['prior'], 'prior'), model.prior_layer
+    compile_as(recipe, prior)
+    in_codes = [tf.data.Dataset.from_tensor_slices(codes if conditions is None else (codes, conditions))
+                for split in (examples, validation)
+                for codes, conditions in [model.codes_for_prior(split.batch(model.scoring_batch))]]
+    checkpoint = Checkpoint(folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'],
+                            recipe['seed'], prior.monitor, PRIOR_STATE)
+    whole, error = fit(prior, *in_codes, recipe, checkpoint, verbose, epochs)
+    require_figures(checkpoint, folder, error)
+    if not whole:
+        return None
+    prior.set_weights(checkpoint.best)
+    model.prior_is_fitted.assign(1.)
+    return record_of(checkpoint, prior.monitor, error)
+
+
+def fit(model, examples, validation, recipe: dict, checkpoint: Checkpoint, verbose, epochs: int | None) -> tuple:
+    """Fits a compiled model from the last whole epoch on.
+
+    Returns:
+        Whether that is all of the training, and the error if it diverged.
+    """
+    steps = -(-int(examples.cardinality()) // recipe['batch_size'])
+    validation = validation.batch(recipe['batch_size']).cache()
+    for optimizer, optimized in model.optimized():
+        optimizer.build(optimized)
+    # Also if the layers that start from the first events have started: every reading of a stream shuffles it anew.
+    stream = batches(examples, recipe)
     model.initialized_from(stream)
-    checkpoint = Checkpoint(folder / CHECKPOINT, config, count, recipe['patience'], recipe['seed'], model.monitor)
     checkpoint.restore(model)
-    first, last = len(checkpoint.history), min(recipe['epochs'], epochs or recipe['epochs'])
-    error = None
+    first, last = len(checkpoint.history), recipe['epochs'] if epochs is None else min(recipe['epochs'], epochs)
     if first < last and not checkpoint.finished():
         # With an average of the weights, the validation sees the average and so does `checkpoint`, which comes first.
         inner = getattr(model.optimizer, 'inner_optimizer', model.optimizer)  # Of float16, whose loss is scaled.
@@ -127,33 +165,37 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
                     epochs=last, validation_data=validation, callbacks=[*callbacks, heed], verbose=verbose,
                     shuffle=False)
             except NonFiniteError as diverged:
-                error = diverged
-    if error is None and not checkpoint.finished() and last < recipe['epochs']:
-        return None
+                return True, diverged
+    return checkpoint.finished() or last >= recipe['epochs'], None
+
+
+def require_figures(checkpoint: Checkpoint, folder: pathlib.Path, error):
+    """Raises if no epoch has a figure on the validation split."""
     if checkpoint.diverged():
         raise RuntimeError(
             f'The training in {folder} diverged: no epoch has a figure on the validation split that is a number. Lower '
             f'the learning rate{f", remove {checkpoint.folder}" if checkpoint.history else ""} and train again.'
         ) from error
-    return finish(folder, config, model, checkpoint, diverged=error is not None)
 
 
-def finish(folder: pathlib.Path, config: dict, model, checkpoint: Checkpoint, diverged: bool) -> dict:
-    """Writes what came of a training. The weights come last: where they are, the configuration is that of them."""
-    model.set_weights(checkpoint.best)
-    content = pretrained.weights_of(model, config)
-    history, best, metric = checkpoint.history, checkpoint.best_epoch(), model.monitor.removeprefix('val_')
+def record_of(checkpoint: Checkpoint, monitor: str, error) -> dict:
+    """What came of a training, which perhaps ended by an error."""
+    history, best, metric = checkpoint.history, checkpoint.best_epoch(), monitor.removeprefix('val_')
     record = {
         'epochs': len(history), 'best_epoch': best + 1,
-        f'train_{metric}': history[best][metric], f'validation_{metric}': history[best][model.monitor],
+        f'train_{metric}': history[best][metric], f'validation_{metric}': history[best][monitor],
         'minutes': round(sum(epoch['seconds'] for epoch in history) / 60, 1),
         'hardware': f'{os.cpu_count()} {platform.machine()} cores, {len(tf.config.list_physical_devices("GPU"))} GPUs',
         'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
     }
-    if diverged:
-        record['diverged'] = len(history) + 1
+    return record if error is None else {**record, 'diverged': len(history) + 1}
+
+
+def finish(folder: pathlib.Path, config: dict, model, record: dict) -> dict:
+    """Writes what came of a training. The weights come last: where they are, the configuration is that of them."""
+    content = pretrained.weights_of(model, config)
     # By the names of columns and classes, and by the sample rate, other files are read.
-    record.update(data.details_of(**config['dataset']))
+    record = {**record, **data.details_of(**config['dataset'])}
     config = {**config, 'record': record, 'weights_sha256': hashlib.sha256(content).hexdigest()}
     pretrained.write_config(folder, config)
     atomic.write(folder / pretrained.WEIGHTS, content)
@@ -182,6 +224,9 @@ def check(config: dict) -> dict:
         if recipe['kl_warm_up'] and not hasattr(model, 'kl_weight'):
             raise ValueError(f'kl_warm_up in "training" is for models with latent variables; {type(model).__name__} '
                              'has no KL term.')
+        if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
+            raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
+                             f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and model.standardization is not None:
@@ -206,63 +251,6 @@ def start_from(folder, model):
     except (OSError, ValueError) as error:
         raise ValueError(f'"initial_weights" in "training" should name a pretrained model whose weights fit this '
                          f'{type(model).__name__}; those of {folder} do not: {error}') from error
-
-
-def checked_recipe(config: dict) -> dict:
-    """The part "training" of a configuration with its defaults.
-
-    Raises:
-        ValueError: if it or the part "dataset" holds something unknown, or a value of the wrong kind.
-    """
-    for part in 'dataset', 'training':
-        if not isinstance(config[part], dict):
-            raise ValueError(f'"{part}" should be a JSON object, got {config[part]!r}.')
-    unknown = {name for name in config['training'] if name not in DEFAULTS and not name.endswith('_optimizer')}
-    if unknown:
-        raise ValueError(f'Unknown in "training": {", ".join(sorted(unknown))}; it takes {", ".join(DEFAULTS)}.')
-    unknown = set(config['dataset']) - set(DATASET)
-    if unknown or 'name' not in config['dataset']:
-        raise ValueError(f'"dataset" takes {", ".join(DATASET)}, the first of them always; got {config["dataset"]}.')
-    recipe = {**DEFAULTS, **config['training']}
-    for name, least in LEAST.items():
-        value = recipe[name]
-        if name != 'patience' or value is not None:
-            checks.integer(value, f'{name} in "training"', least)
-    if not isinstance(recipe['initial_weights'], str | None):
-        raise ValueError('initial_weights in "training" should be the name or the folder of a pretrained model, got '
-                         f'{recipe["initial_weights"]!r}.')
-    if not isinstance(recipe['mirror'], bool):
-        raise ValueError(f'mirror in "training" should be true or false, got {recipe["mirror"]!r}.')
-    if recipe['jit_compile'] not in (True, False, 'auto'):
-        raise ValueError(
-            f'jit_compile in "training" should be true, false or "auto", got {recipe["jit_compile"]!r}.')
-    checks.integer(config['dataset'].get('seed', 0), 'seed in "dataset"', 0)
-    if not isinstance(config.get('about', ''), str):
-        raise ValueError(f'"about" should be a sentence, got {config["about"]!r}.')
-    return recipe
-
-
-def optimizers(recipe: dict) -> dict:
-    """The Keras optimizers that a recipe names or describes, as arguments of `compile`.
-
-    They are 'optimizer' and, of models that learn by several, all whose names end in '_optimizer'.
-
-    Raises:
-        ValueError: if Keras knows no such optimizer.
-    """
-    return {name: optimizer(value) for name, value in recipe.items()
-            if name == 'optimizer' or name.endswith('_optimizer')}
-
-
-def optimizer(described):
-    """The Keras optimizer of a name or a description."""
-    if not isinstance(described, (str, dict)):
-        raise ValueError(f'"training" needs an optimizer, as a name or as Keras serialises one, got {described!r}.')
-    try:
-        # Keras writes into the description that it is given.
-        return keras.optimizers.get(copy.deepcopy(described))
-    except (TypeError, ValueError, KeyError) as error:
-        raise ValueError(f'"training" has an optimizer that Keras does not know, {described!r}: {error}') from error
 
 
 def batches(examples, recipe):

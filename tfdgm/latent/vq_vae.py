@@ -1,0 +1,349 @@
+"""VQVAE: an autoencoder whose latents are codes, and a model of them as the prior."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+from keras.saving import register_keras_serializable
+from numpy.typing import ArrayLike
+
+from tfdgm import checks, inputs, random
+from tfdgm.autoregressive import GatedPixelCNN
+from tfdgm.conditions import Condition
+from tfdgm.density import DensityModel
+from tfdgm.execution.first_events import EVENTS_TO_START
+from tfdgm.latent.autoencoding import AutoencodingModel
+from tfdgm.latent.codebook import Codebook, CodeUse, UsedCodes
+from tfdgm.latent.convolutions import MapDecoder, MapEncoder, scales_of
+from tfdgm.latent.decoders import OutputDecoder, checked_decoder, seen
+from tfdgm.latent.distribution import CodeDistribution
+from tfdgm.latent.networks import called, shape_of
+from tfdgm.latent.priors import checked_prior_of_codes
+from tfdgm.latent_space import on_lines
+from tfdgm.outputs import Bernoulli, Categorical, Output
+from tfdgm.support import Integers, Support
+
+tfd = tfp.distributions
+
+
+@register_keras_serializable('tfdgm')
+class VQVAE(AutoencodingModel):
+    """The vector-quantised variational autoencoder: latents are codes, each the nearest to a vector of the encoder.
+
+    `fit` trains encoder, codes and decoder; `fit_prior` then trains the prior, a model of the codes. `log_prob` is
+    log p(x | z) + log p(z) of the codes z that the encoder finds, a lower bound. Before the prior is fitted, it counts
+    all codes as equally likely.
+
+    Source: A. van den Oord, O. Vinyals and K. Kavukcuoglu, "Neural discrete representation learning", 2017
+    (https://arxiv.org/abs/1711.00937).
+
+    >>> import numpy as np, tfdgm
+    >>> model = tfdgm.VQVAE((8, 8, 1), num_codes=16, halvings=1, filters=4)
+    >>> images = np.random.default_rng(0).integers(2, size=[50, 8, 8, 1])
+    >>> model.compile()
+    >>> histories = [fit(images, verbose=0) for fit in (model.fit, model.fit_prior)]
+    >>> model.encode(images[:3]).shape, model.distribution().sample(5, seed=0).shape
+    (TensorShape([3, 4, 4, 1]), TensorShape([5, 8, 8, 1]))
+
+    Args:
+        event_shape: shape of one event.
+        output: the family of each site given the codes, one of `tfdgm.outputs`; by default `Bernoulli()`.
+        num_codes: how many codes there are.
+        code_size: how many numbers each has.
+        halvings: how many times height and width of an image are halved before it is quantised.
+        encoder: None for residual convolutions, or a Keras model from events `[batch, *event_shape]`, integers divided
+            by the largest and real values standardised, to vectors `[batch, *sites, code_size]`. With a condition it
+            takes `[events, its features]`.
+        decoder: None, or a Keras model from such vectors, with a condition `[vectors, its features]`, to
+            `[batch, *event_shape, output.num_parameters]`.
+        prior: a `DensityModel` of events of the shape `code_shape` whose values are the codes, such as a
+            `GatedPixelCNN` with `Categorical(num_codes, ordered=False)`; its condition is None or the model's. None for
+            such a one, of codes in two dimensions.
+        filters: how many channels convolutions have at the finest scale; each coarser one has twice as many.
+        blocks: how many residual blocks there are at each scale.
+        activation: of the networks, a name that Keras knows.
+        commitment: the weight of the squared distances between vectors and their codes in the loss.
+        decay: of the moving averages that the codes are.
+        condition: what the events depend on; encoder and decoder see its features.
+        seed: of the choice of codes, an integer from 0; None draws one.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if an argument is not of its kind, or parts don't fit each other.
+    """
+
+    distribution_class = CodeDistribution
+    # TensorFlow's kernels train convolutions faster than XLA does on CPUs.
+    trains_with_xla = scores_with_xla = False
+
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None, num_codes: int = 256,
+                 code_size: int = 32, halvings: int = 2, encoder: keras.Model | None = None,
+                 decoder: keras.Model | None = None, prior: DensityModel | None = None, filters: int = 32,
+                 blocks: int = 1, activation: str = 'relu', commitment: float = 0.25, decay: float = 0.99,
+                 condition: Condition | None = None, seed: int | None = 0, **kwargs):
+        super().__init__(event_shape, condition=condition, **kwargs)
+        self._output = checks.instance(
+            Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
+        self.num_codes = checks.integer(num_codes, 'num_codes', 2)
+        self.code_size = checks.integer(code_size, 'code_size')
+        self.halvings = checks.integer(halvings, 'halvings', 0)
+        self.filters = checks.integer(filters, 'filters')
+        self.blocks = checks.integer(blocks, 'blocks', 0)
+        self.activation = activation
+        self.commitment = checks.not_negative(commitment, 'commitment')
+        self.decay = checks.rate(decay, 'decay')
+        self.seed = checks.seed(seed)
+        self.encoder_network = self._encoder_network(encoder)
+        self.sites = shape_of(self.encoder_network, self.event_shape, self.condition_features)[1:-1]
+        # Like that of an image, so that models of images are priors.
+        self.code_shape = (*self.sites, 1) if len(self.sites) == 2 else self.sites
+        self.decoding = OutputDecoder(self._decoder_network(decoder), self.output, self.event_shape, name='decoding')
+        self.standardization = self.decoding.standardization
+        self.codebook = Codebook(self.num_codes, self.code_size, self.decay, name='codebook')
+        self.prior_layer = self._prior_layer(prior)
+        self.prior_is_fitted = self.add_weight(
+            shape=(), initializer='zeros', trainable=False, name='prior_is_fitted')
+        self._seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self.perplexity_tracker = CodeUse(self.num_codes, name='perplexity')
+        self.used_codes_tracker = UsedCodes(self.num_codes, name='used_codes')
+        self.built = True
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _encoder_network(self, given):
+        if given is None:
+            if len(self.event_shape) != 3:
+                raise ValueError(f'VQVAE makes networks for images, (height, width, channels); for events of shape '
+                                 f'{self.event_shape} give an encoder, a decoder and a prior.')
+            return MapEncoder(self.event_shape[2], self.condition_features, self._scales, self.blocks, self.code_size,
+                              self.activation, dtype=self.dtype_policy, name='encoder_network')
+        checks.instance(given, keras.Model, 'encoder', 'a keras.Model')
+        shape = shape_of(given, self.event_shape, self.condition_features)
+        if len(shape) < 3 or shape[-1] != self.code_size:
+            raise ValueError(f'The encoder should make vectors of {self.code_size} numbers at one site or more, '
+                             f'{(None, *self.event_shape)} -> (None, …, {self.code_size}); it gives an array of shape '
+                             f'{(None, *shape[1:])}.')
+        return given
+
+    @property
+    def _scales(self):
+        return scales_of(self.event_shape[:2], self.filters, self.halvings)
+
+    def _decoder_network(self, given):
+        shape = *self.event_shape, self.output.num_parameters
+        if given is None:
+            if len(self.event_shape) != 3 or self.sites != self._scales[-1][:2]:
+                raise ValueError(f'For vectors at {self.sites} sites of events of shape {self.event_shape} there is no '
+                                 'decoder but one that is given.')
+            return MapDecoder(self.code_size, self.condition_features, self._scales, self.blocks, self.activation,
+                              shape, dtype=self.dtype_policy, name='network')
+        return checked_decoder(
+            given, (*self.sites, self.code_size), self.output, self.event_shape, self.condition_features)
+
+    def _prior_layer(self, given):
+        if given is not None:
+            return checked_prior_of_codes(given, self.code_shape, self.num_codes, self.condition)
+        if len(self.code_shape) != 3:
+            raise ValueError(f'For codes of shape {self.code_shape} give a prior, a model of such events whose values '
+                             f'are integers from 0 to {self.num_codes - 1}.')
+        return GatedPixelCNN(self.code_shape, output=Categorical(self.num_codes, ordered=False), blocks=4,
+                             condition=self.condition, dtype=self.dtype_policy, name='prior_layer')
+
+    @property
+    def output(self) -> Output:
+        """The family of each site given the codes."""
+        return self._output
+
+    @property
+    def support(self) -> Support:
+        return self.output.support
+
+    @property
+    def num_latents(self) -> int:
+        """How many codes an event has."""
+        return int(np.prod(self.code_shape))
+
+    @property
+    def latent_shape(self) -> tuple:
+        return self.code_shape
+
+    # Training --------------------------------------------------------------------------------------------------------
+
+    def optimized(self):
+        # The prior has an optimizer of its own.
+        of_prior = {id(weight) for weight in self.prior_layer.weights}
+        return [(self.optimizer, [weight for weight in self.trainable_weights if id(weight) not in of_prior])]
+
+    def vectors(self, x: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tf.Tensor:
+        """What the encoder makes of events: `[batch, *event_shape]` -> `[batch, *sites, code_size]`, float32."""
+        x = ops.cast(seen(x, self.decoding), self.compute_dtype)
+        return ops.cast(called(self.encoder_network, x, self.encode_condition(condition), training), 'float32')
+
+    def quantised(self, vectors: tf.Tensor) -> tf.Tensor:
+        """The nearest codes, int32: `[batch, *sites, code_size]` -> `[batch, *code_shape]`."""
+        return ops.reshape(self.codebook.nearest(ops.reshape(vectors, (-1, self.code_size))), (-1, *self.code_shape))
+
+    def _vectors_of(self, codes):
+        """The vectors of codes: `[batch, *code_shape]` -> `[batch, *sites, code_size]`."""
+        return ops.reshape(self.codebook(ops.cast(codes, 'int32')), (-1, *self.sites, self.code_size))
+
+    def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None, training: bool = True) -> dict:
+        x = self.valid_events(x)
+        vectors = self.vectors(x, condition, training)
+        codes = self.quantised(vectors)
+        chosen = self._vectors_of(codes)
+        # The gradient by a code goes to the encoder's vector as it is: the choice between codes has none.
+        straight = vectors + ops.stop_gradient(chosen - vectors)
+        distortion = -self.decoding.log_prob(x, straight, self.encode_condition(condition), training)
+        squares = ops.sum((vectors - ops.stop_gradient(chosen))**2, axis=tuple(range(1, len(vectors.shape))))
+        rate = -self.log_prior(codes, condition)
+        return {'loss': distortion + self.commitment * squares, 'nll': distortion + rate, 'rate': rate,
+                'distortion': distortion, 'vectors': vectors, 'codes': codes}
+
+    def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
+        return self.training_terms(x, condition, training=False)
+
+    def update_averages(self, terms: dict):
+        vectors, codes = ops.reshape(terms['vectors'], (-1, self.code_size)), ops.reshape(terms['codes'], (-1,))
+        self.codebook.update(vectors, codes, ops.cast(self._seeds.next(), 'int32'))
+
+    def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
+        super().update_metrics(terms, x, sample_weight)
+        codes = ops.reshape(terms['codes'], (-1,))
+        self.perplexity_tracker.update_state(codes)
+        self.used_codes_tracker.update_state(codes)
+
+    def waits_for_data(self):
+        return self.codebook.waits_for_data()
+
+    def initialized_from(self, x, y=None):
+        if self.waits_for_data() and not inputs.is_pipeline(x):
+            self._require_vectors(len(x))
+        return super().initialized_from(x, y)
+
+    def initialize(self, x: tf.Tensor, condition: tf.Tensor | None):
+        if x.shape[0] < EVENTS_TO_START:  # Then there are no more.
+            self._require_vectors(x.shape[0])
+        vectors = self.vectors(tf.cast(x, tf.float32), condition)
+        self.codebook.start(ops.reshape(vectors, (-1, self.code_size)), random.stateless_seed(self.seed))
+
+    def _require_vectors(self, events):
+        sites = int(np.prod(self.sites))
+        if events * sites < self.num_codes:
+            raise ValueError(f'{events} events have {events * sites} vectors, {sites} each, which are fewer than the '
+                             f'{self.num_codes} codes: give more events, or make a VQVAE with a smaller num_codes.')
+
+    def fit_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None,
+                  **kwargs) -> keras.callbacks.History:
+        """Trains the prior on the codes of events: its `fit`, with the same arguments.
+
+        The prior is `model.prior_layer`; without a call of its own `compile`, it learns by Adam.
+
+        Args:
+            x: events, an array or a `tf.data.Dataset` of batches.
+            y: their conditions, if the model has one.
+            **kwargs: of `fit`. `validation_data` are events, or pairs (events, conditions).
+
+        Raises: as `fit`.
+
+        Returns:
+            The history of the training.
+        """
+        if kwargs.get('validation_data') is not None:
+            kwargs['validation_data'] = self.codes_for_prior(
+                *keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])[:2])
+        if not self.prior_layer.compiled:
+            self.prior_layer.compile()
+        history = self.prior_layer.fit(*self.codes_for_prior(x, y), **kwargs)
+        self.prior_is_fitted.assign(1.)
+        return history
+
+    def codes_for_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None) -> tuple:
+        """Codes of events, an array or a pipeline of batches, and the conditions of a prior that has one, else None."""
+        conditional = self.prior_layer.condition is not None
+        if inputs.is_pipeline(x):
+            batches = [self.codes_for_prior(*keras.utils.unpack_x_y_sample_weight(batch)[:2]) for batch in x]
+            codes, conditions = zip(*batches)
+            return np.concatenate(codes), np.concatenate(conditions) if conditional else None
+        codes = [np.asarray(self.encode(x[start:start + self.scoring_batch], None if y is None else
+                                        y[start:start + self.scoring_batch]))
+                 for start in range(0, len(x), self.scoring_batch)]
+        return np.concatenate(codes), y if conditional else None
+
+    # Bounds ----------------------------------------------------------------------------------------------------------
+
+    def log_prior(self, codes: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        """log p(z) of codes, `[batch, *code_shape]` -> `[batch]`; uniform before the prior is fitted."""
+        codes = ops.cast(codes, 'float32')
+        uniform = ops.full((ops.shape(codes)[0],), -self.num_latents * np.log(self.num_codes), 'float32')
+        return tf.cond(self.prior_is_fitted > 0,
+                       lambda: ops.cast(self.prior_layer.log_prob(codes, self._for_prior(condition)), 'float32'),
+                       lambda: uniform)
+
+    def _for_prior(self, condition):
+        """The condition of the prior, if it has one."""
+        return None if self.prior_layer.condition is None else condition
+
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Log p(x | z) + log p(z) of the codes z that the encoder finds, a lower bound: `[batch]`, in nats."""
+        rate, distortion = self.rate_and_distortion(self.valid_events(x), condition)
+        return -(rate + distortion)
+
+    def rate_and_distortion(self, x: tf.Tensor, condition: tf.Tensor | None, num_samples: int = 1) -> tuple:
+        codes = self.quantised(self.vectors(x, condition))
+        return -self.log_prior(codes, condition), -self.decoding.log_prob(
+            x, self._vectors_of(codes), self.encode_condition(condition))
+
+    # Sampling and the latent space -----------------------------------------------------------------------------------
+
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        prior_seed, event_seed = random.split(seed, 2)
+        events = self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)
+        return ops.where(self.prior_is_fitted > 0, events, np.nan)
+
+    def draw_prior(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        return self.prior_layer.sample(batch_size, self._for_prior(condition), seed)
+
+    def likelihood(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tfd.Distribution:
+        return self.decoding.distribution(self._vectors_of(z), self.encode_condition(condition))
+
+    def draw_events(self, z: tf.Tensor, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        return self.decoding.sample(self._vectors_of(z), self.encode_condition(condition), seed)
+
+    def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        return self.quantised(self.vectors(x, condition))
+
+    def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        return self.decoding.mean(self._vectors_of(z), self.encode_condition(condition))
+
+    def checked_latents(self, z: ArrayLike, condition: ArrayLike | None) -> tuple:
+        z, condition = super().checked_latents(z, condition)
+        valid = Integers(self.num_codes).contains(np.asarray(z, 'float64'))
+        if not np.all(valid):
+            raise ValueError(f'Expected codes, each {Integers(self.num_codes)}; got {np.asarray(z)[~valid][0]}, the '
+                             f'first in row {checks.first_event(~valid)}.')
+        return z, condition
+
+    def posterior(self, x: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """The posteriors of events `[batch, *event_shape]`, which know the codes: batch shape `[batch]`.
+
+        Raises:
+            ValueError: if events or conditions are not valid.
+        """
+        codes = tf.cast(self.encode(x, condition), tf.float32)
+        return tfd.Independent(tfd.Deterministic(codes), len(self.code_shape))
+
+    def prior(self, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """The prior p(z), of codes; `condition` is for priors that have one."""
+        return self.prior_layer.distribution(condition)
+
+    def _between(self, first, second, shares, condition):
+        # Between the encoder's vectors: codes have no order.
+        ends = []
+        for x in first, second:
+            x, checked, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
+            ends.append(np.asarray(self._run_batch(self.vectors, x, checked)))
+        return self.quantised(tf.constant(on_lines(*ends, shares)))
