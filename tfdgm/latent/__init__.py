@@ -1,5 +1,6 @@
 """Models with latent variables, whose likelihood has a bound: p(x) = ∫ p(x | z) p(z) dz."""
 
+from tfdgm.latent.annealing import annealed_importance_sampling
 from tfdgm.latent.autoencoding import AutoencodingModel, Elbo
 from tfdgm.latent.codebook import Codebook
 from tfdgm.latent.hierarchical_vae import HierarchicalVAE
@@ -11,4 +12,5 @@ from tfdgm.latent.vq_vae import VQVAE
 from tfdgm.latent.warm_up import KLWarmUp
 
 __all__ = ['ELBO', 'VAE', 'VQVAE', 'AutoencodingModel', 'Codebook', 'DoublyReparameterized', 'Draws', 'Elbo',
-           'HierarchicalVAE', 'ImportanceWeighted', 'KLWarmUp', 'LatentVariableModel', 'VampPrior']
+           'HierarchicalVAE', 'ImportanceWeighted', 'KLWarmUp', 'LatentVariableModel', 'VampPrior',
+           'annealed_importance_sampling']

@@ -130,6 +130,10 @@ class HierarchicalVAE(LatentVariableModel):
             *(ops.reshape(values, by_draw) for values in (log_likelihood, path.log_prior(), path.log_posterior())),
             *(ops.mean(ops.reshape(values, (*by_draw, self.num_latents)), axis=0) for values in (rates, means)))
 
+    def log_joint(self, x: tf.Tensor, z: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tuple:
+        path = self.top_down(self.encode_condition(condition), None, z=z)
+        return path.log_prior(), self.decoding.log_prob(x, path.features, None, training)
+
     def draw_prior(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         return self._path_of_prior(batch_size, condition, seed).z
 

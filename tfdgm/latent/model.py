@@ -119,6 +119,12 @@ class LatentVariableModel(AutoencodingModel):
                 latents; then log q(z | x) has no other gradient.
         """
 
+    @abc.abstractmethod
+    def log_joint(self, x: tf.Tensor, z: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tuple:
+        """log p(z) and log p(x | z), in nats: events `[batch, *event_shape]` and latents `[draws * batch, num_latents]`
+        -> twice `[draws * batch]`. There is a condition for each of the latents, or none.
+        """
+
     # Bounds ----------------------------------------------------------------------------------------------------------
 
     def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:

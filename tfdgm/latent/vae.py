@@ -204,15 +204,16 @@ class VAE(LatentVariableModel):
         repeats = noise.shape[0], *[1] * (0 if condition is None else len(condition.shape) - 1)
         condition = condition if condition is None else ops.tile(condition, repeats)
 
-        def shaped(values):
-            return ops.reshape(values, ops.shape(log_posterior))
-
-        log_prior = shaped(self.prior_layer.log_prob(flat, self._for_prior(condition), training))
-        log_likelihood = shaped(self.decoding.log_prob(x, flat, self.encode_condition(condition), training))
+        log_prior, log_likelihood = (
+            ops.reshape(values, ops.shape(log_posterior)) for values in self.log_joint(x, flat, condition, training))
         rates = ops.mean(log_posterior - log_prior, axis=0)[:, None]
         if self.posterior_layer.has_closed_form and isinstance(self.prior_layer, StandardNormal):
             rates = tfd.kl_divergence(tfd.Normal(*encoded), tfd.Normal(0., 1.))
         return Draws(log_likelihood, log_prior, log_posterior, rates, self.posterior_layer.mean(encoded))
+
+    def log_joint(self, x: tf.Tensor, z: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tuple:
+        return (self.prior_layer.log_prob(z, self._for_prior(condition), training),
+                self.decoding.log_prob(x, z, self.encode_condition(condition), training))
 
     def _for_prior(self, condition):
         """The condition of the prior, if it has one."""
