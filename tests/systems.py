@@ -7,7 +7,7 @@ from tests.autoregressive import systems as autoregressive
 from tests.flows import systems as flows
 from tests.latent import systems as latent
 
-SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae']
+SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae', 'hierarchical_vae', 'vq_vae']
 
 
 def every_system(*quick):
@@ -18,15 +18,15 @@ def every_system(*quick):
 
 def make(system, event_shape=None, **kwargs):
     """Makes a small system with random weights."""
-    for family in flows, latent:
-        if system in family.SYSTEMS:
+    for family, names in (flows, flows.SYSTEMS), (latent, latent.ALL):
+        if system in names:
             return family.make(system, event_shape, **kwargs)
     return autoregressive.make(system, event_shape or (2, 2, 1), **kwargs)
 
 
 def some_events(model, count=8):
     """Random events in a model's support."""
-    if isinstance(model, tfdgm.latent.LatentVariableModel):
+    if isinstance(model, tfdgm.latent.AutoencodingModel):
         return latent.some_events(model, count)
     family = flows if isinstance(model, tfdgm.FlowModel) else autoregressive
     return family.some_events(model, count)

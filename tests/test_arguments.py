@@ -1,5 +1,7 @@
 """Arguments of constructors: NumPy's numbers are as good as Python's, and one rule holds for each kind of them."""
 
+from types import NoneType
+
 import keras
 import numpy as np
 import pytest
@@ -38,6 +40,10 @@ NUMBERS = {
     tfdgm.RealNVP: {'scales': 1, 'couplings': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
     tfdgm.VAE: {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'blocks': 2, 'beta': 0.5, 'free_bits': 0.25,
                 'seed': 4},
+    tfdgm.HierarchicalVAE: {'stochastic_layers': (1, 2), 'latent_channels': (3, 2), 'filters': 3, 'blocks': 1,
+                            'beta': 0.5, 'free_bits': 0.25, 'seed': 4},
+    tfdgm.VQVAE: {'num_codes': 4, 'code_size': 3, 'halvings': 1, 'filters': 3, 'blocks': 1, 'commitment': 0.5,
+                  'decay': 0.75, 'seed': 4},
     tfdgm.Glow: {'scales': 1, 'steps': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
 }
 every_system = pytest.mark.parametrize('system', NUMBERS, ids=lambda system: system.__name__)
@@ -84,13 +90,15 @@ def test_numbers_of_numpy_make_the_same_model(system, tmp_path):
     (Image(np.array([2, 2, 1]), np.uint8(4)), Image((2, 2, 1), 4)),
     (Image(tf.TensorShape([2, 2, 1])), Image((2, 2, 1))),
     (Categorical(np.int64(4)), Categorical(4)),
+    (Categorical(4, np.bool_(False)), Categorical(4, False)),
+    (Image((2, 2, 1), None), Image((2, 2, 1), levels=None)),
     (MixtureOfLogistics(np.int64(4), np.int64(2)), MixtureOfLogistics(4, 2)),
     (MixtureOfGaussians(np.int64(2), np.float32(0.5)), MixtureOfGaussians(2, 0.5)),
     (UniformDequantization(np.int64(4), np.int64(2), np.float32(0.25)), UniformDequantization(4, 2, 0.25))])
 def test_numbers_of_numpy_in_conditions_and_outputs(given, expected):
     assert given == expected and hash(given) == hash(expected)
     assert keras.saving.serialize_keras_object(given) == keras.saving.serialize_keras_object(expected)
-    assert all(type(value) in (int, float, tuple) for value in vars(given).values())
+    assert all(type(value) in (int, float, tuple, bool, NoneType) for value in vars(given).values())
 
 
 @pytest.mark.parametrize('shape', [tf.TensorShape([2, 3]), np.array([2, 3]), [np.int64(2), np.int32(3)]])

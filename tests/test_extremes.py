@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import systems
-from tests.autoregressive import systems as autoregressive
+from tests.flows import systems as flows
 from tfdgm.conditions import Label
 from tfdgm.flows import UniformDequantization
 from tfdgm.outputs import MixtureOfGaussians
@@ -25,7 +25,7 @@ def far_events(ordinary):
 
 
 def real_system(name, **kwargs):
-    output = {'output': MixtureOfGaussians(2)} if name in autoregressive.SYSTEMS else {}
+    output = {} if name in flows.SYSTEMS else {'output': MixtureOfGaussians(2)}
     return systems.make(name, **output, **kwargs)
 
 
@@ -45,7 +45,7 @@ def test_far_events_have_a_log_probability_and_do_not_disturb_the_others(system)
     assert np.all(np.isneginf(far.reshape(len(SIZES), -1)[-3:])), 'no density in float32'
     np.testing.assert_allclose(log_probs[:3], dist.log_prob(np.resize(ordinary, x.shape))[:3], rtol=1e-4)
     assert np.isfinite(by_values).all() and np.all(by_values[3:] == 0) and np.all(by_values[:3] != 0)
-    assert all(np.isfinite(tf.convert_to_tensor(gradient)).all() for gradient in by_weights)
+    assert all(np.isfinite(tf.convert_to_tensor(gradient)).all() for gradient in by_weights if gradient is not None)
 
 
 @pytest.mark.parametrize('system', ['nade', 'affine'])

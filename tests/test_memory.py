@@ -27,6 +27,7 @@ def use(model, x):
     model.predict([x, condition], verbose=0)
     if hasattr(model, 'encode'):
         model.decode(model.encode(x, condition), condition)
+    if hasattr(model, 'bijector'):
         model.bijector(condition).inverse(x)
 
 

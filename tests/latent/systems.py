@@ -115,18 +115,25 @@ SYSTEMS = {
     'flows': lambda *args, **kwargs: tfdgm.VAE(
         *args, num_latents=3, hidden_units=(8,), prior=tfdgm.MAF(3, blocks=1, hidden_units=(6,)),
         posterior=tfdgm.IAF(3, blocks=1, hidden_units=(6,), condition=tfdgm.conditions.Vector(5)), **kwargs),
-    'pixel_vae': lambda *args, **kwargs: tfdgm.VAE(
+    'pixel_vae': lambda *args, output=None, **kwargs: tfdgm.VAE(
         *args, num_latents=3, hidden_units=(8,), decoder=tfdgm.GatedPixelCNN(
-            *args, filters=4, blocks=1,
+            *args, output=output, filters=4, blocks=1,
             condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition')))), **kwargs),
     'hierarchical_vae': lambda *args, **kwargs: tfdgm.HierarchicalVAE(
         *args, filters=4, latent_channels=3, stochastic_layers=2, **kwargs),
 }
 
+# And one whose latents are codes.
+ALL = {**SYSTEMS, 'vq_vae': lambda *args, **kwargs: tfdgm.VQVAE(
+    *args, num_codes=5, code_size=3, halvings=1, filters=4, **kwargs)}
+
 
 def make(system, event_shape=None, *, random_weights=True, **kwargs):
     """Makes a small model and gives it weights away from their initial values, so that nothing holds by accident."""
-    model = SYSTEMS[system](event_shape or (4, 4, 1), **kwargs)
+    model = ALL[system](event_shape or (4, 4, 1), **kwargs)
+    if system == 'vq_vae':
+        model.codebook.started.assign(1.)
+        model.prior_is_fitted.assign(1.)
     return moved(model) if random_weights else model
 
 

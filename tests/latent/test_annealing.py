@@ -63,7 +63,7 @@ def test_bad_input():
     for arguments, message in (
             ({'num_steps': 0}, 'num_steps must be an integer of at least 1'),
             ({'num_chains': 2.5}, 'num_chains must be an integer'),
-            ({'step_size': 0}, 'step_size must be a positive'),
+            ({'step_size': 0}, 'step_size must be a finite number above 0'),
             ({'z': np.zeros((3, 3))}, 'latents for each of the 4 events, got 3'),
             ({'z': np.zeros((4, 2))}, r'Expected latents.*\(None, 3\)')):
         with pytest.raises(ValueError, match=message):

@@ -18,7 +18,7 @@ def two_layers(seed=0, **kwargs):
     model = tfdgm.HierarchicalVAE((4,), filters=6, stochastic_layers=2, latent_channels=1, **kwargs)
     generator = np.random.default_rng(seed)
     for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) * 0.4)
+        variable.assign(generator.normal(size=variable.shape) * 0.25)
     model.compile()
     return model
 

@@ -12,7 +12,7 @@ from tfdgm import checks
 from tfdgm.autoregressive.model import AutoregressiveModel
 from tfdgm.conditions import Condition
 from tfdgm.execution.gradients import recomputed
-from tfdgm.layers import ConditionBias
+from tfdgm.layers import ConditionBias, activation_of
 from tfdgm.outputs import Output
 
 
@@ -55,7 +55,7 @@ class NADE(AutoregressiveModel):
         super().__init__(event_shape, output=output, condition=condition, order=order, seed=seed, **kwargs)
         self.hidden_units = checks.integer(hidden_units, 'hidden_units of NADE')
         self.activation = activation
-        self._activate = keras.activations.get(activation)
+        self._activate = activation_of(activation)
         sites, size = self.num_sites, self.output.num_parameters
         self.kernel = self.add_weight(shape=(sites, self.hidden_units), initializer='glorot_uniform', name='kernel')
         self.bias = self.add_weight(shape=(self.hidden_units,), initializer='zeros', name='bias')

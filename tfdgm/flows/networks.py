@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfdgm.layers import dense
+from tfdgm.layers import activation_of, dense
 
 
 def condition_projection(condition_features: int, units: int, name: str):
@@ -40,7 +40,7 @@ class DenseNetwork(keras.layers.Layer):
                        for layer, (before, units) in enumerate(zip(widths, hidden_units))]
         self.conditions = [condition_projection(condition_features, units, f'condition_{layer}')
                            for layer, units in enumerate(hidden_units)]
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.last = dense(widths[-1], outputs, 'last', 'float32', kernel_initializer='zeros')
         self.built = True
 
@@ -120,7 +120,7 @@ class TimeNetwork(keras.layers.Layer):
                 dense(1 + condition_features, units, f'gate_{index}', 'float32'),
                 dense(1 + condition_features, units, f'shift_{index}', 'float32', use_bias=False,
                       kernel_initializer='zeros')))
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.built = True
 
     def call(self, x: tf.Tensor, time_and_features) -> tf.Tensor:

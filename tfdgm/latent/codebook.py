@@ -31,7 +31,7 @@ class Codebook(keras.layers.Layer):
         self.num_codes, self.size, self.decay = num_codes, size, decay
 
         def averaged(shape, name, initializer='zeros'):
-            return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name,
+            return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name, autocast=False,
                                    aggregation='only_first_replica')
 
         # Sums over the vectors near a code, and how many they are: the code is their mean.

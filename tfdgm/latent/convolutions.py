@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm.latent.networks import joined, parted
-from tfdgm.layers import dense
+from tfdgm.layers import activation_of, dense
 
 
 def convolution(shape, inputs, filters, name, dtype, strides=1, **kwargs):
@@ -31,7 +31,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def __init__(self, shape: tuple, filters: int, activation: str, **kwargs):
         super().__init__(**kwargs)
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.first = convolution(shape, filters, filters, 'first', self.dtype_policy)
         self.second = convolution(shape, filters, filters, 'second', self.dtype_policy, kernel_initializer='zeros')
         self.built = True
@@ -83,7 +83,7 @@ class Downward(keras.layers.Layer):
     def __init__(self, channels: int, scales: list, blocks: int, activation: str, **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         before, self.down, self.blocks = (*scales[0][:2], channels), [], []
         for index, scale in enumerate(scales[1:] or scales):
             strides = 2 if len(scales) > 1 else 1
@@ -176,7 +176,7 @@ class Upward(keras.layers.Layer):
     def __init__(self, scales: list, blocks: int, activation: str, shape: tuple, **kwargs):
         super().__init__(**kwargs)
         policy, self.shape = self.dtype_policy, shape
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.scales = scales[::-1]
         self.blocks = [[ResidualBlock(scale[:2], scale[2], activation, dtype=policy, name=f'block_{index}_{block}')
                         for block in range(blocks)] for index, scale in enumerate(self.scales[:-1] or self.scales)]

@@ -19,9 +19,14 @@ tfb = tfp.bijectors
 
 
 def seen(x: tf.Tensor, decoding) -> tf.Tensor:
-    """Events as encoders see them: integers divided by the largest, real values standardised as the decoder does."""
+    """Events as encoders see them: integers divided by the largest, real values standardised as the decoder does.
+
+    What lies far out looks to them as if it were nearer; the decoder's likelihood sees where it is.
+    """
     layer = decoding.standardization
-    return x / (decoding.support.levels - 1) if layer is None else layer(x)[0]
+    if layer is None:
+        return x / (decoding.support.levels - 1)
+    return ops.clip(layer(x)[0], -extremes.ORDINARY, extremes.ORDINARY)
 
 
 def checked_decoder(network, latent_shape: tuple, output: Output, event_shape: tuple, condition_features: int):

@@ -15,7 +15,7 @@ from keras import ops
 from tfdgm.latent.convolutions import convolution, finer, scales_of
 from tfdgm.latent.networks import joined
 from tfdgm.latent.posteriors import LEAST_SCALE
-from tfdgm.layers import dense
+from tfdgm.layers import activation_of, dense
 
 tfd = tfp.distributions
 
@@ -42,7 +42,7 @@ class Bottleneck(keras.layers.Layer):
     def __init__(self, scale: tuple, inputs: int, outputs: int, activation: str, **kwargs):
         super().__init__(**kwargs)
         policy, filters = self.dtype_policy, max(scale[2] // 2, 1)
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.narrow = dense(inputs, filters, 'narrow', policy)
         # Of one pixel, a convolution would see nothing but zeros around it.
         self.middle = (dense(filters, filters, 'middle', policy) if scale[:2] == (1, 1) else
@@ -72,7 +72,7 @@ class BottomUp(keras.layers.Layer):
     def __init__(self, event_shape: tuple, condition_features: int, scales: list, blocks: int, activation: str,
                  **kwargs):
         super().__init__(**kwargs)
-        policy, self.activation, self.down = self.dtype_policy, keras.activations.get(activation), []
+        policy, self.activation, self.down = self.dtype_policy, activation_of(activation), []
         before = event_shape
         for index, scale in enumerate(reversed(scales[1:])):
             strides = 1 if scale[:2] == before[:2] else 2
@@ -182,7 +182,7 @@ class TopDown(keras.layers.Layer):
                  **kwargs):
         super().__init__(**kwargs)
         policy, self.scales = self.dtype_policy, scales
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.start = self.add_weight(shape=scales[0], initializer='glorot_uniform', name='start')
         self.condition = dense(condition_features, scales[0][2], 'condition', policy) if condition_features else None
         self.stages = [[StochasticLayer(scale, count, activation, dtype=policy, name=f'layer_{index}_{layer}')
@@ -248,7 +248,7 @@ class Finest(keras.layers.Layer):
     def __init__(self, scale: tuple, shape: tuple, activation: str, **kwargs):
         super().__init__(**kwargs)
         policy, self.shape = self.dtype_policy, shape
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_of(activation)
         self.finest = self.up = None
         if len(shape) != 4:
             self.last = dense(scale[2], int(np.prod(shape)), 'last', policy)

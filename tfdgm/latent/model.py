@@ -44,6 +44,12 @@ class Draws(NamedTuple):
         return self.log_likelihood + kl_weight * (self.log_prior - self.log_posterior)
 
 
+def log_sum(log_weights: tf.Tensor) -> tf.Tensor:
+    """The logarithms of sums along the first axis, from logarithms; without a gradient where all are -inf."""
+    nothing = ops.all(ops.isinf(log_weights) & (log_weights < 0), axis=0)
+    return ops.where(nothing, -np.inf, ops.logsumexp(ops.where(nothing, 0., log_weights), axis=0))
+
+
 class LatentVariableModel(AutoencodingModel):
     """Base class of models with latent variables.
 
@@ -163,14 +169,14 @@ class LatentVariableModel(AutoencodingModel):
             weights = self.draws(x, encoded, noise, condition, training).log_weights()
             # The last chunk may be longer than what is left.
             left = ops.arange(chunk)[:, None] < num_samples - first
-            return ops.logsumexp(ops.where(left, weights, -np.inf), axis=0)
+            return log_sum(ops.where(left, weights, -np.inf))
 
         if num_samples <= CHUNK:
             total = log_weights(0)
         else:
             _, total = tf.while_loop(
                 lambda *_: True,
-                lambda first, total: (first + chunk, ops.logaddexp(total, log_weights(first))),
+                lambda first, total: (first + chunk, log_sum(ops.stack([total, log_weights(first)]))),
                 (chunk, log_weights(0)), maximum_iterations=-(-num_samples // chunk) - 1)
         return total - np.log(num_samples)
 

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfdgm.layers.activations import activation_of
+
 
 class ConditionBias(keras.layers.Layer):
     """The learned linear part that a condition adds to a bias: features `[batch, n]` -> `[batch, *shape]`.
@@ -25,6 +27,8 @@ class ConditionBias(keras.layers.Layer):
 
 def dense(inputs: int, units: int, name: str, dtype: keras.DTypePolicy | str, **kwargs) -> keras.layers.Dense:
     """A `keras.layers.Dense` whose weights exist."""
+    if 'activation' in kwargs:
+        kwargs['activation'] = activation_of(kwargs['activation'])
     layer = keras.layers.Dense(units, name=name, dtype=dtype, **kwargs)
     layer.build((None, inputs))
     return layer

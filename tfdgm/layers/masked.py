@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm import checks
+from tfdgm.layers.activations import activation_of
 from tfdgm.layers.dropout import Dropout
 from tfdgm.layers.linear import ConditionBias
 
@@ -67,7 +68,7 @@ class MaskedNetwork(keras.layers.Layer):
         self.hidden_units = tuple(checks.integer(units, 'each of the hidden_units') for units in hidden_units)
         self.num_masks, self.num_sites = orderings.shape
         policy = self.dtype_policy
-        self._activate = keras.activations.get(activation)
+        self._activate = activation_of(activation)
         self._dropout = Dropout(dropout, seed=seed, dtype=policy, name='dropout')
         positions = np.argsort(orderings, axis=1)
         outputs = np.repeat(positions, num_parameters, axis=1)
