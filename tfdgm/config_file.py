@@ -44,7 +44,7 @@ ALWAYS = {
 # How figures are shown, by their names in "results" and, behind the name of a split, in "record".
 FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
-         'num_samples': ('draws', ',.0f')}
+         'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f')}
 OF_DENSITIES = 'nll', 'standard_error', 'bits_per_dim'
 
 

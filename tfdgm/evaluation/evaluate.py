@@ -25,8 +25,9 @@ def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int |
 
     Returns:
         `nll`, the mean negative log-likelihood in nats; `standard_error` of that mean over the events;
-        `bits_per_dim`, over all sites there are; `num_samples`, of a model with latent variables; and `examples`, how
-        many events there were. Of a model without a likelihood, its metrics and `examples`.
+        `bits_per_dim`, over all sites there are; `num_samples`, of a model with latent variables; `perplexity`, of a
+        `VQVAE`'s codes; and `examples`, how many events there were. Of a model without a likelihood, its metrics and
+        `examples`.
 
     Raises:
         ValueError: if the events don't fit the model, or it has no draws of latents to take more of.
@@ -56,6 +57,7 @@ def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int |
         'standard_error': float(np.std(log_probs, dtype='float64') / np.sqrt(len(log_probs))),
         'bits_per_dim': nll / float(sites * np.log(2)),
         **({} if draws is None else {'num_samples': num_samples or draws}),
+        **model.more_figures(events, condition),
         'examples': len(log_probs),
     }
 

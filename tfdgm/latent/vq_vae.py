@@ -11,7 +11,6 @@ from keras.saving import register_keras_serializable
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs, random
-from tfdgm.autoregressive import GatedPixelCNN
 from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.execution.first_events import EVENTS_TO_START
@@ -21,16 +20,16 @@ from tfdgm.latent.convolutions import MapDecoder, MapEncoder, scales_of
 from tfdgm.latent.decoders import OutputDecoder, checked_decoder, seen
 from tfdgm.latent.distribution import CodeDistribution
 from tfdgm.latent.networks import called, shape_of
-from tfdgm.latent.priors import checked_prior_of_codes
+from tfdgm.latent.prior_of_codes import PriorOfCodes
 from tfdgm.latent_space import on_lines
-from tfdgm.outputs import Bernoulli, Categorical, Output
+from tfdgm.outputs import Bernoulli, Output
 from tfdgm.support import Integers, Support
 
 tfd = tfp.distributions
 
 
 @register_keras_serializable('tfdgm')
-class VQVAE(AutoencodingModel):
+class VQVAE(PriorOfCodes, AutoencodingModel):
     """The vector-quantised variational autoencoder: latents are codes, each the nearest to a vector of the encoder.
 
     `fit` trains encoder, codes and decoder; `fit_prior` then trains the prior, a model of the codes. `log_prob` is
@@ -103,9 +102,7 @@ class VQVAE(AutoencodingModel):
         self.decoding = OutputDecoder(self._decoder_network(decoder), self.output, self.event_shape, name='decoding')
         self.standardization = self.decoding.standardization
         self.codebook = Codebook(self.num_codes, self.code_size, self.decay, name='codebook')
-        self.prior_layer = self._prior_layer(prior)
-        self.prior_is_fitted = self.add_weight(
-            shape=(), initializer='zeros', trainable=False, name='prior_is_fitted')
+        self.make_prior(prior)
         self._seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         self.perplexity_tracker = CodeUse(self.num_codes, name='perplexity')
         self.used_codes_tracker = UsedCodes(self.num_codes, name='used_codes')
@@ -142,15 +139,6 @@ class VQVAE(AutoencodingModel):
                               shape, dtype=self.dtype_policy, name='network')
         return checked_decoder(
             given, (*self.sites, self.code_size), self.output, self.event_shape, self.condition_features)
-
-    def _prior_layer(self, given):
-        if given is not None:
-            return checked_prior_of_codes(given, self.code_shape, self.num_codes, self.condition)
-        if len(self.code_shape) != 3:
-            raise ValueError(f'For codes of shape {self.code_shape} give a prior, a model of such events whose values '
-                             f'are integers from 0 to {self.num_codes - 1}.')
-        return GatedPixelCNN(self.code_shape, output=Categorical(self.num_codes, ordered=False), blocks=4,
-                             condition=self.condition, dtype=self.dtype_policy, name='prior_layer')
 
     @property
     def output(self) -> Output:
@@ -216,6 +204,11 @@ class VQVAE(AutoencodingModel):
         self.perplexity_tracker.update_state(codes)
         self.used_codes_tracker.update_state(codes)
 
+    def more_figures(self, x: ArrayLike, condition: ArrayLike | None) -> dict:
+        use = CodeUse(self.num_codes)
+        use.update_state(self.codes_for_prior(x, condition)[0].ravel())
+        return {'perplexity': float(use.result())}
+
     def waits_for_data(self):
         return self.codebook.waits_for_data()
 
@@ -236,56 +229,7 @@ class VQVAE(AutoencodingModel):
             raise ValueError(f'{events} events have {events * sites} vectors, {sites} each, which are fewer than the '
                              f'{self.num_codes} codes: give more events, or make a VQVAE with a smaller num_codes.')
 
-    def fit_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None,
-                  **kwargs) -> keras.callbacks.History:
-        """Trains the prior on the codes of events: its `fit`, with the same arguments.
-
-        The prior is `model.prior_layer`; without a call of its own `compile`, it learns by Adam.
-
-        Args:
-            x: events, an array or a `tf.data.Dataset` of batches.
-            y: their conditions, if the model has one.
-            **kwargs: of `fit`. `validation_data` are events, or pairs (events, conditions).
-
-        Raises: as `fit`.
-
-        Returns:
-            The history of the training.
-        """
-        if kwargs.get('validation_data') is not None:
-            kwargs['validation_data'] = self.codes_for_prior(
-                *keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])[:2])
-        if not self.prior_layer.compiled:
-            self.prior_layer.compile()
-        history = self.prior_layer.fit(*self.codes_for_prior(x, y), **kwargs)
-        self.prior_is_fitted.assign(1.)
-        return history
-
-    def codes_for_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None) -> tuple:
-        """Codes of events, an array or a pipeline of batches, and the conditions of a prior that has one, else None."""
-        conditional = self.prior_layer.condition is not None
-        if inputs.is_pipeline(x):
-            batches = [self.codes_for_prior(*keras.utils.unpack_x_y_sample_weight(batch)[:2]) for batch in x]
-            codes, conditions = zip(*batches)
-            return np.concatenate(codes), np.concatenate(conditions) if conditional else None
-        codes = [np.asarray(self.encode(x[start:start + self.scoring_batch], None if y is None else
-                                        y[start:start + self.scoring_batch]))
-                 for start in range(0, len(x), self.scoring_batch)]
-        return np.concatenate(codes), y if conditional else None
-
     # Bounds ----------------------------------------------------------------------------------------------------------
-
-    def log_prior(self, codes: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        """log p(z) of codes, `[batch, *code_shape]` -> `[batch]`; uniform before the prior is fitted."""
-        codes = ops.cast(codes, 'float32')
-        uniform = ops.full((ops.shape(codes)[0],), -self.num_latents * np.log(self.num_codes), 'float32')
-        return tf.cond(self.prior_is_fitted > 0,
-                       lambda: ops.cast(self.prior_layer.log_prob(codes, self._for_prior(condition)), 'float32'),
-                       lambda: uniform)
-
-    def _for_prior(self, condition):
-        """The condition of the prior, if it has one."""
-        return None if self.prior_layer.condition is None else condition
 
     def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Log p(x | z) + log p(z) of the codes z that the encoder finds, a lower bound: `[batch]`, in nats."""
@@ -303,9 +247,6 @@ class VQVAE(AutoencodingModel):
         prior_seed, event_seed = random.split(seed, 2)
         events = self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)
         return ops.where(self.prior_is_fitted > 0, events, np.nan)
-
-    def draw_prior(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        return self.prior_layer.sample(batch_size, self._for_prior(condition), seed)
 
     def likelihood(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tfd.Distribution:
         return self.decoding.distribution(self._vectors_of(z), self.encode_condition(condition))
@@ -335,10 +276,6 @@ class VQVAE(AutoencodingModel):
         """
         codes = tf.cast(self.encode(x, condition), tf.float32)
         return tfd.Independent(tfd.Deterministic(codes), len(self.code_shape))
-
-    def prior(self, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """The prior p(z), of codes; `condition` is for priors that have one."""
-        return self.prior_layer.distribution(condition)
 
     def _between(self, first, second, shares, condition):
         # Between the encoder's vectors: codes have no order.

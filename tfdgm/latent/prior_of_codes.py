@@ -1,0 +1,95 @@
+"""PriorOfCodes: the prior of a model whose latents are codes, which is trained after it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from keras import ops
+from numpy.typing import ArrayLike
+
+from tfdgm import inputs
+from tfdgm.autoregressive import GatedPixelCNN
+from tfdgm.density import DensityModel
+from tfdgm.latent.priors import checked_prior_of_codes
+from tfdgm.outputs import Categorical
+
+tfd = tfp.distributions
+
+
+class PriorOfCodes:
+    """Mixed into an `AutoencodingModel` with `num_codes` codes in events of `code_shape`: p(z), and its training."""
+
+    def make_prior(self, given: DensityModel | None):
+        """Keeps a model of codes, or makes one, as `prior_layer`, which is not fitted yet.
+
+        Raises:
+            ValueError: if it is none of these codes, or there is none and the codes have no two dimensions.
+        """
+        self.prior_layer = self._prior_layer(given)
+        self.prior_is_fitted = self.add_weight(
+            shape=(), initializer='zeros', trainable=False, name='prior_is_fitted')
+
+    def _prior_layer(self, given):
+        if given is not None:
+            return checked_prior_of_codes(given, self.code_shape, self.num_codes, self.condition)
+        if len(self.code_shape) != 3:
+            raise ValueError(f'For codes of shape {self.code_shape} give a prior, a model of such events whose values '
+                             f'are integers from 0 to {self.num_codes - 1}.')
+        return GatedPixelCNN(self.code_shape, output=Categorical(self.num_codes, ordered=False), blocks=4,
+                             condition=self.condition, dtype=self.dtype_policy, name='prior_layer')
+
+    def fit_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None,
+                  **kwargs) -> keras.callbacks.History:
+        """Trains the prior on the codes of events: its `fit`, with the same arguments.
+
+        The prior is `model.prior_layer`; without a call of its own `compile`, it learns by Adam.
+
+        Args:
+            x: events, an array or a `tf.data.Dataset` of batches.
+            y: their conditions, if the model has one.
+            **kwargs: of `fit`. `validation_data` are events, or pairs (events, conditions).
+
+        Raises: as `fit`.
+
+        Returns:
+            The history of the training.
+        """
+        if kwargs.get('validation_data') is not None:
+            kwargs['validation_data'] = self.codes_for_prior(
+                *keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])[:2])
+        if not self.prior_layer.compiled:
+            self.prior_layer.compile()
+        history = self.prior_layer.fit(*self.codes_for_prior(x, y), **kwargs)
+        self.prior_is_fitted.assign(1.)
+        return history
+
+    def codes_for_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None) -> tuple:
+        """Codes of events, an array or a pipeline of batches, and the conditions of a prior that has one, else None."""
+        conditional = self.prior_layer.condition is not None
+        if inputs.is_pipeline(x):
+            batches = [self.codes_for_prior(*keras.utils.unpack_x_y_sample_weight(batch)[:2]) for batch in x]
+            codes, conditions = zip(*batches)
+            return np.concatenate(codes), np.concatenate(conditions) if conditional else None
+        codes = [np.asarray(self.encode(x[start:start + self.scoring_batch], None if y is None else
+                                        y[start:start + self.scoring_batch]))
+                 for start in range(0, len(x), self.scoring_batch)]
+        return np.concatenate(codes), y if conditional else None
+
+    def log_prior(self, codes: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        """log p(z) of codes, `[batch, *code_shape]` -> `[batch]`; uniform before the prior is fitted."""
+        codes = ops.cast(codes, 'float32')
+        uniform = ops.full((ops.shape(codes)[0],), -self.num_latents * np.log(self.num_codes), 'float32')
+        return tf.cond(self.prior_is_fitted > 0,
+                       lambda: ops.cast(self.prior_layer.log_prob(codes, self._for_prior(condition)), 'float32'),
+                       lambda: uniform)
+
+    def _for_prior(self, condition):
+        """The condition of the prior, if it has one."""
+        return None if self.prior_layer.condition is None else condition
+
+    def draw_prior(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        return self.prior_layer.sample(batch_size, self._for_prior(condition), seed)
+
+    def prior(self, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """The prior p(z), of codes; `condition` is for priors that have one."""
+        return self.prior_layer.distribution(condition)
