@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -18,7 +19,8 @@ from tfdgm import pretrained
 IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
     'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
-    'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD')
+    'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD', 'VAE', 'HierarchicalVAE',
+    'VQVAE')
 
 
 def digits_models(**options) -> dict:
@@ -140,6 +142,7 @@ if __name__ == '__main__':
     samples_of(['glow_olivetti_faces', 'glow_cifar10_jpeg'], IMAGES / 'glow_samples.png')
     interpolations('glow_olivetti_faces', IMAGES / 'interpolations.png')
     latents('vae_digits', IMAGES / 'vae_digits.png')
+    shutil.copy(zoo.folder('vae_frey_faces') / pretrained.PLANE, IMAGES / 'vae_frey_faces.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')
