@@ -99,7 +99,7 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     if model.standardization is not None:
         model.adapt(examples)
     if recipe['initial_weights']:
-        start_from(folder_of(recipe['initial_weights']), model)
+        start_from(folder_of(recipe['initial_weights']), model, config)
     checkpoint = Checkpoint(
         folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'], model.monitor)
     whole, error = fit(model, examples, validation, recipe, checkpoint, verbose, epochs)
@@ -240,17 +240,19 @@ def compile_as(recipe: dict, model):
                   steps_per_execution=recipe['steps_per_execution'])
 
 
-def start_from(folder, model):
+def start_from(folder, model, config: dict):
     """Gives a model the weights of a pretrained one of the same architecture.
 
     Raises:
         ValueError: if there are none in the folder, or they do not fit.
     """
+    trained = pretrained.build(config)  # Not compiled, as those that files are of.
     try:
-        weights.load(model, pathlib.Path(folder) / pretrained.WEIGHTS)
+        weights.load(trained, pathlib.Path(folder) / pretrained.WEIGHTS)
     except (OSError, ValueError) as error:
         raise ValueError(f'"initial_weights" in "training" should name a pretrained model whose weights fit this '
                          f'{type(model).__name__}; those of {folder} do not: {error}') from error
+    model.set_weights(trained.get_weights())
 
 
 def batches(examples, recipe):
