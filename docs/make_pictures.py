@@ -19,8 +19,8 @@ from tfdgm import pretrained
 IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
     'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
-    'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD', 'VAE',
-    'HierarchicalVAE', 'VQVAE')
+    'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD',
+    'VAE', 'HierarchicalVAE', 'VQVAE')
 
 
 def digits_models(**options) -> dict:
