@@ -67,7 +67,12 @@ def test_the_prior_of_codes_is_trained_after_them(tmp_path):
     assert float(model.prior_is_fitted) == 1
     assert model.distribution().sample(2, seed=0).shape == (2, 8, 8, 1)
     assert 'The prior over the codes took 4 more epochs' in (folder / 'README.md').read_text()
-    # It can be stopped in either part, and comes to the same weights.
+
+
+@pytest.mark.slow
+def test_a_training_with_a_prior_can_be_stopped_in_either_part(tmp_path):
+    settings = {'epochs': 3, 'prior': {'epochs': 4, **FAST}}
+    whole = training.train(folder_with(tmp_path / 'codes', VQVAE, settings), verbose=0)
     other = folder_with(tmp_path / 'cut', VQVAE, settings)
     for epochs, states in (2, {STATE}), (5, {STATE, PRIOR_STATE}):
         assert training.train(other, verbose=0, epochs=epochs) is None

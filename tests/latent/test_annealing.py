@@ -14,14 +14,14 @@ def test_of_a_linear_model_the_chains_bracket_the_likelihood(rng):
     x = model.decode(z).sample(seed=1).numpy()
     exact = exact_log_prob(model, x)
     gaps = []
-    for num_steps in 10, 300:
+    for num_steps in 10, 200:
         below = annealed_importance_sampling(model, x, num_steps=num_steps) - exact
         above = annealed_importance_sampling(model, x, z=z, num_steps=num_steps) - exact
         # Each is a bound in the mean.
         assert np.mean(below) < 3 * np.std(below) / np.sqrt(200)
         assert np.mean(above) > -3 * np.std(above) / np.sqrt(200)
         gaps.append(np.mean(above - below))
-    assert gaps[1] < 0.15 * gaps[0]
+    assert gaps[1] < 0.2 * gaps[0]
     assert abs(np.mean(below)) < 0.01 and abs(np.mean(above)) < 0.01
 
 
@@ -50,7 +50,7 @@ def test_models_of_every_kind_have_them(system):
 def test_it_follows_from_the_seed_and_heeds_conditions():
     model = make('vae', condition=tfdgm.conditions.Label(3))
     x, labels = some_events(model, 4), np.array([0, 1, 2, 1])
-    settings = {'num_steps': 20, 'num_chains': 2}
+    settings = {'num_steps': 5, 'num_chains': 2, 'num_leapfrog_steps': 2}
     first, again, other = (annealed_importance_sampling(model, x, labels, seed=seed, **settings) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.any(first == other)

@@ -52,6 +52,13 @@ def test_other_objects_say_what_is_wrong():
             make_one()
 
 
+def test_a_warm_up_needs_a_kl_term():
+    model = tfdgm.NADE(4)
+    model.compile()
+    with pytest.raises(ValueError, match='KLWarmUp is for models whose objective has a KL term; NADE has none'):
+        model.fit(np.ones([4, 4]), callbacks=[KLWarmUp(2)], verbose=0)
+
+
 def test_grey_values_are_no_events_of_a_bernoulli_decoder():
     model = make('vae')
     grey = np.full((4, 4, 4, 1), 0.5, 'float32')

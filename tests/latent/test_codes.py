@@ -145,7 +145,7 @@ def test_fitting_the_prior_changes_the_prior_alone():
     assert all(np.array_equal(before[id(weight)], weight) for weight in model.prior_layer.weights)
     rate = np.mean(model.elbo(x).rate)
     others = [weight.numpy() for weight in model.encoder_network.weights + model.codebook.weights]
-    model.fit_prior(x, epochs=60, batch_size=8, validation_data=x[:8], verbose=0)
+    model.fit_prior(x, epochs=20, batch_size=8, validation_data=x[:8], verbose=0)
     for old, new in zip(others, model.encoder_network.weights + model.codebook.weights):
         np.testing.assert_array_equal(old, new)
     assert np.mean(model.elbo(x).rate) < rate
@@ -180,26 +180,30 @@ def test_the_latent_space():
 
 
 def test_conditions():
-    model, labels = small(condition=Label(3), prior=None), np.arange(40) % 3
+    model, labels = small(condition=Label(3)), np.arange(40) % 3
     x = images()
     model.compile()
     model.fit(x, labels, verbose=0)
     model.fit_prior(x, labels, validation_data=(x, labels), verbose=0)
     moved(model)
-    assert model.prior_layer.condition == Label(3)
     assert model.distribution([0, 2]).sample(3, seed=0).shape == (3, 2, 4, 4, 1)
     log_probs = model.distribution([0, 2]).log_prob(x[:2])
     assert not np.any(np.isclose(log_probs, model.distribution([2, 0]).log_prob(x[:2])))
-    unconditional = small(condition=Label(3), prior=tfdgm.GatedPixelCNN(
-        (2, 2, 1), output=Categorical(6, ordered=False), filters=4, blocks=1))
-    unconditional.compile()
-    unconditional.fit(x, labels, verbose=0)
-    unconditional.fit_prior(x, labels, verbose=0)
-    assert unconditional.distribution(1).sample(2, seed=0).shape == (2, 4, 4, 1)
+    assert small(condition=Label(3), prior=None).prior_layer.condition == Label(3)
 
 
-@pytest.mark.parametrize('output', [Categorical(5), MixtureOfLogistics(5, 2), MixtureOfGaussians(1)],
-                         ids=lambda output: type(output).__name__)
+@pytest.mark.slow
+def test_a_prior_may_do_without_the_condition():
+    model, x, labels = small(condition=Label(3), prior=small().prior_layer), images(), np.arange(40) % 3
+    model.compile()
+    model.fit(x, labels, verbose=0)
+    model.fit_prior(x, labels, verbose=0)
+    assert model.distribution(1).sample(2, seed=0).shape == (2, 4, 4, 1)
+
+
+@pytest.mark.parametrize('output', [
+    Categorical(5), *(pytest.param(output, marks=pytest.mark.slow) for output in (
+        MixtureOfLogistics(5, 2), MixtureOfGaussians(1)))], ids=lambda output: type(output).__name__)
 def test_every_output(output):
     model, x = small(output=output), images(levels=5)
     if not model.support.is_discrete:
@@ -213,6 +217,7 @@ def test_every_output(output):
     assert np.all(np.isfinite(model.distribution().log_prob(x)))
 
 
+@pytest.mark.slow
 def test_vectors_by_networks_that_are_given():
     encoder = keras.Sequential([keras.Input((6,)), keras.layers.Dense(12), keras.layers.Reshape((4, 3))])
     decoder = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(6)])
@@ -225,6 +230,7 @@ def test_vectors_by_networks_that_are_given():
     assert model.encode(x).shape == (40, 4) and model.distribution().sample(3, seed=0).shape == (3, 6)
 
 
+@pytest.mark.slow
 def test_mixed_precision_stays_near():
     model, x = prepared()
     half, _ = prepared(dtype='mixed_bfloat16')

@@ -40,7 +40,7 @@ def test_a_posterior_begins_as_its_prior():
     assert model.evaluate(x, verbose=0, return_dict=True)['active_latents'] == 0
 
 
-@pytest.mark.parametrize('seed', range(2))
+@pytest.mark.parametrize('seed', [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_bound_is_not_above_the_likelihood_of_any_event(seed):
     model, x = two_layers(seed), every_event((4,), 2)
     exact = by_quadrature(model, x)
@@ -77,7 +77,9 @@ def test_layers_depend_on_those_above():
     np.testing.assert_allclose(np.mean(samples, 0), np.mean(expected, 0), atol=0.05)
 
 
-@pytest.mark.parametrize('output', [Categorical(5), MixtureOfGaussians(1)], ids=lambda output: type(output).__name__)
+@pytest.mark.parametrize('output', [
+    pytest.param(Categorical(5), marks=pytest.mark.slow), MixtureOfGaussians(1)],
+    ids=lambda output: type(output).__name__)
 def test_outputs_and_conditions(output):
     model = moved(tfdgm.HierarchicalVAE((3,), filters=4, latent_channels=2, output=output, condition=Label(2)))
     x, labels = some_events(model, 20), np.arange(20) % 2

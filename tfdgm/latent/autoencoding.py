@@ -105,10 +105,11 @@ class AutoencodingModel(LatentSpace, DensityModel):
         """
         checks.integer(num_samples, 'num_samples')
         x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
-        parts = [self._run_batch(self.rate_and_distortion, piece,
-                                 None if condition is None else condition[start:start + size], num_samples)
-                 for size in [self.scoring_batch] for start in range(0, len(x), size)
-                 for piece in [x[start:start + size]]]
+        parts = []
+        for start in range(0, len(x), self.scoring_batch):
+            batch = slice(start, start + self.scoring_batch)
+            parts.append(self._run_batch(
+                self.rate_and_distortion, x[batch], None if condition is None else condition[batch], num_samples))
         return Elbo(*(tf.concat(part, 0) for part in zip(*parts)))
 
     # Latent space ----------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class PriorOfCodes:
                   **kwargs) -> keras.callbacks.History:
         """Trains the prior on the codes of events: its `fit`, with the same arguments.
 
-        The prior is `model.prior_layer`; without a call of its own `compile`, it learns by Adam.
+        The prior is `model.prior_layer`; without a call of its own `compile`, it learns by Adam. Where `fit` goes on
+        later, the codes change, and the prior is to be fitted again.
 
         Args:
             x: events, an array or a `tf.data.Dataset` of batches.
@@ -70,9 +71,10 @@ class PriorOfCodes:
             batches = [self.codes_for_prior(*keras.utils.unpack_x_y_sample_weight(batch)[:2]) for batch in x]
             codes, conditions = zip(*batches)
             return np.concatenate(codes), np.concatenate(conditions) if conditional else None
-        codes = [np.asarray(self.encode(x[start:start + self.scoring_batch], None if y is None else
-                                        y[start:start + self.scoring_batch]))
-                 for start in range(0, len(x), self.scoring_batch)]
+        codes = []
+        for start in range(0, len(x), self.scoring_batch):
+            batch = slice(start, start + self.scoring_batch)
+            codes.append(np.asarray(self.encode(x[batch], None if y is None else y[batch])))
         return np.concatenate(codes), y if conditional else None
 
     def log_prior(self, codes: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:

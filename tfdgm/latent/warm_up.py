@@ -19,7 +19,7 @@ class KLWarmUp(keras.callbacks.Callback):
         epochs: after how many epochs the weight is 1, at least 1.
 
     Raises:
-        ValueError: if `epochs` is not an integer of at least 1.
+        ValueError: if `epochs` is not an integer of at least 1, or, in `fit`, if the model has no KL term.
 
     >>> import numpy as np, tfdgm
     >>> model = tfdgm.VAE(4, num_latents=2)
@@ -32,6 +32,11 @@ class KLWarmUp(keras.callbacks.Callback):
     def __init__(self, epochs: int):
         super().__init__()
         self.epochs = checks.integer(epochs, 'epochs of KLWarmUp')
+
+    def on_train_begin(self, logs: dict | None = None):
+        if not hasattr(self.model, 'kl_weight'):
+            raise ValueError(f'KLWarmUp is for models whose objective has a KL term; {type(self.model).__name__} has '
+                             'none.')
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         self.model.kl_weight.assign(min(1., epoch / self.epochs))
