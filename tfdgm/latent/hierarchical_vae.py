@@ -36,7 +36,7 @@ class HierarchicalVAE(LatentVariableModel):
     >>> import tfdgm
     >>> model = tfdgm.HierarchicalVAE((8, 8, 1), filters=8, latent_channels=(6, 2))
     >>> model.num_latents, model.distribution().sample(3, seed=0).shape
-    (76, TensorShape([3, 8, 8, 1]))
+    (38, TensorShape([3, 8, 8, 1]))
 
     Args:
         event_shape: shape of one event.
