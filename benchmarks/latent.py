@@ -159,28 +159,22 @@ def training(python, k, seconds):
     return found
 
 
-def seconds_of(call, repeats=7):
-    for _ in range(2):
-        call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def scoring():
     """The time of a bound by 64 draws over that by one."""
+    from measure import seconds
+
     model, x = network(1), some_images(1000)
     model.compile()
     dist = model.distribution()
-    many, one = (seconds_of(lambda draws=draws: dist.log_prob(x, num_samples=draws).numpy()) for draws in (64, 1))
+    many, one = seconds(*(lambda draws=draws: dist.log_prob(x, num_samples=draws).numpy() for draws in (64, 1)),
+                        repeats=7)
     return many / one
 
 
 def sampling(count=64):
     """The time of samples of a VQVAE over that in which its prior scores as many images of codes."""
+    from measure import seconds
+
     import tfdgm
 
     model = tfdgm.VQVAE((28, 28, 1))
@@ -188,7 +182,9 @@ def sampling(count=64):
     model.prior_is_fitted.assign(1.)
     dist, prior = model.distribution(), model.prior()
     codes = prior.sample(count, seed=0)
-    return seconds_of(lambda: dist.sample(count, seed=1).numpy()) / seconds_of(lambda: prior.log_prob(codes).numpy())
+    sampled, scored = seconds(
+        lambda: dist.sample(count, seed=1).numpy(), lambda: prior.log_prob(codes).numpy(), repeats=7)
+    return sampled / scored
 
 
 def bounds(name, events):

@@ -87,6 +87,8 @@ def test_a_training_with_a_prior_can_be_stopped_in_either_part(tmp_path):
     (VAE, {'prior': {'epochs': 1}}, 'which a VQVAE needs and others do not have; this is a VAE'),
     (VQVAE, {}, 'prior in "training" holds the settings .* this is a VQVAE'),
     (VQVAE, {'prior': {'speed': 1}}, 'Unknown in "prior": speed'),
+    (VQVAE, {'prior': {'kl_warm_up': 2}}, 'Unknown in "prior": kl_warm_up; it takes epochs'),
+    (VQVAE, {'prior': {'optimizer': 'newton'}}, "an optimizer that Keras does not know, 'newton'"),
     (VQVAE, {'prior': {'epochs': 0}}, 'epochs in "prior" must be an integer of at least 1'),
     ({'class_name': 'tfdgm>NADE', 'config': {'event_shape': [8, 8, 1]}}, {'kl_warm_up': 2}, 'NADE has no KL term'),
 ])

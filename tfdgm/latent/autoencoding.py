@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, inputs
+from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.latent_space import LatentSpace
@@ -111,6 +111,10 @@ class AutoencodingModel(LatentSpace, DensityModel):
             parts.append(self._run_batch(
                 self.rate_and_distortion, x[batch], None if condition is None else condition[batch], num_samples))
         return Elbo(*(tf.concat(part, 0) for part in zip(*parts)))
+
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        prior_seed, event_seed = random.split(seed, 2)
+        return self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)
 
     # Latent space ----------------------------------------------------------------------------------------------------
 

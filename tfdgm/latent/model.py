@@ -57,7 +57,7 @@ class LatentVariableModel(AutoencodingModel):
     log 1/k Σ p(x | z_i) p(z_i) / q(z_i | x), with latents z_i from the posterior q(z | x). It rises with the number k
     of draws, towards the likelihood. The draws follow from the event, so that it is the same in every call.
 
-    A subclass implements `encoded` and `draws`, and what `AutoencodingModel` leaves open.
+    A subclass implements `encoded`, `draws` and `log_joint`, and what `AutoencodingModel` leaves open.
 
     Source: Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders", 2016
     (https://arxiv.org/abs/1509.00519).
@@ -188,9 +188,3 @@ class LatentVariableModel(AutoencodingModel):
         encoded = self.encoded(x, condition)
         draws = self.draws(x, encoded, random.hashed_normals(x, 0, num_samples, self.num_latents), condition)
         return ops.sum(draws.rates, axis=-1), -ops.mean(draws.log_likelihood, axis=0)
-
-    # Sampling --------------------------------------------------------------------------------------------------------
-
-    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        prior_seed, event_seed = random.split(seed, 2)
-        return self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)

@@ -244,9 +244,7 @@ class VQVAE(PriorOfCodes, AutoencodingModel):
     # Sampling and the latent space -----------------------------------------------------------------------------------
 
     def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        prior_seed, event_seed = random.split(seed, 2)
-        events = self.draw_events(self.draw_prior(batch_size, condition, prior_seed), condition, event_seed)
-        return ops.where(self.prior_is_fitted > 0, events, np.nan)
+        return ops.where(self.prior_is_fitted > 0, super().sample(batch_size, condition, seed), np.nan)
 
     def likelihood(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tfd.Distribution:
         return self.decoding.distribution(self._vectors_of(z), self.encode_condition(condition))

@@ -10,6 +10,8 @@ DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'pa
             'mirror': False, 'steps_per_execution': 1, 'kl_warm_up': 0, 'initial_weights': None,
             'prior': None}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_execution': 1, 'kl_warm_up': 0}
+# Codes are no images, and a model of them has neither a KL term nor codes of its own.
+NOT_OF_PRIORS = 'mirror', 'kl_warm_up', 'initial_weights', 'prior'
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
@@ -42,9 +44,10 @@ def checked_settings(settings: dict, part: str) -> dict:
     """
     if not isinstance(settings, dict):
         raise ValueError(f'"{part}" should be a JSON object, got {settings!r}.')
-    unknown = {name for name in settings if name not in DEFAULTS and not name.endswith('_optimizer')}
+    taken = [name for name in DEFAULTS if part != 'prior' or name not in NOT_OF_PRIORS]
+    unknown = {name for name in settings if name not in taken and not name.endswith('_optimizer')}
     if unknown:
-        raise ValueError(f'Unknown in "{part}": {", ".join(sorted(unknown))}; it takes {", ".join(DEFAULTS)}.')
+        raise ValueError(f'Unknown in "{part}": {", ".join(sorted(unknown))}; it takes {", ".join(taken)}.')
     recipe = {**DEFAULTS, **settings}
     for name, least in LEAST.items():
         value = recipe[name]

@@ -38,9 +38,9 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
             improvement end the training; None for never), `jit_compile` and `steps_per_execution` (as in the model's
             `compile`), `mirror` (whether to train on images and, at random, on their mirror images), `kl_warm_up` (over
-            how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term) and `initial_weights` (the folder
-            of a pretrained model of the same architecture, from whose weights to start) and `prior` (of a VQVAE: the
-            same settings, of the training of its prior that follows).
+            how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term), `initial_weights` (the folder of
+            a pretrained model of the same architecture, from whose weights to start) and `prior` (of a VQVAE: such
+            settings, of the training of its prior that follows).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
         folder_of: the folder that `initial_weights` names.
@@ -213,20 +213,22 @@ def check(config: dict) -> dict:
     """
     recipe = checked_recipe(config)
     model = pretrained.build(config)
+    if recipe['kl_warm_up'] and not hasattr(model, 'kl_weight'):
+        raise ValueError(f'kl_warm_up in "training" is for models with latent variables; {type(model).__name__} '
+                         'has no KL term.')
+    if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
+        raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
+                         f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
     try:
         compile_as(recipe, model)
+        if recipe['prior'] is not None:
+            compile_as(checked_settings(recipe['prior'], 'prior'), model.prior_layer)
     except TypeError as error:
         raise ValueError(f'"training" has optimizers that {type(model).__name__} does not take: {error}') from error
     for split in 'train', 'validation':
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
         inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
-        if recipe['kl_warm_up'] and not hasattr(model, 'kl_weight'):
-            raise ValueError(f'kl_warm_up in "training" is for models with latent variables; {type(model).__name__} '
-                             'has no KL term.')
-        if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
-            raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
-                             f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and model.standardization is not None:
