@@ -140,13 +140,13 @@ def test_a_convolution_gives_the_same_in_every_view(size, kind, channels, parts,
     for row in range(4):
         caches = {'layer': layer.start_row(caches['layer'])}
         if kind == 'rows':
-            view = Row(None, 0, None, caches, row)
+            view = Row(None, None, caches, row)
             np.testing.assert_allclose(
                 view(layer, np.swapaxes(x[:, row], 0, 1)), np.swapaxes(wanted[:, row], 0, 1), atol=1e-5)
             caches = view.caches
             continue
         for column in range(5):
-            view = Site(None, 0, None, caches, row, column)
+            view = Site(None, None, caches, row, column)
             np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
             caches = view.caches
 
@@ -160,7 +160,7 @@ def test_a_memory_gives_the_same_in_every_view(layer):
     for row in range(4):
         caches = {'layer': layer.start_row(caches['layer'])}
         for column in range(5):
-            view = Site(None, 0, None, caches, row, column)
+            view = Site(None, None, caches, row, column)
             np.testing.assert_allclose(view(layer, x[:, row, column]), wanted[:, row, column], atol=1e-5)
             caches = view.caches
 

@@ -13,7 +13,7 @@ from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.execution import extremes
 from tfdgm.layers import Standardization
-from tfdgm.outputs import Bernoulli, Output
+from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Support
 
 
@@ -52,8 +52,7 @@ class AutoregressiveModel(DensityModel):
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = checks.instance(
-            Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
+        self._output = checked_output(output)
         if not self.output.ordered and not self.takes_codes:
             raise ValueError(f'{type(self).__name__} sees a value as one number, which says nothing where levels have '
                              f'no order, {self.output}: take a model of images or of sequences.')

@@ -81,8 +81,9 @@ class OutputDecoder(keras.layers.Layer):
         sites, log_det = tuple(range(2, 2 + len(self.event_shape))), 0.
         if self.standardization is None:
             contained = self.support.contains(x)
-            log_probs = self.output_family.log_prob(parameters, ops.where(contained, x, 0.))
-            log_probs = ops.sum(ops.where(contained, log_probs, np.nan), axis=sites)
+            log_probs = ops.sum(self.output_family.log_prob(parameters, ops.where(contained, x, 0.)), axis=sites)
+            # Event by event: that of each site, for each of many draws, would take longer than the last layer.
+            log_probs = ops.where(ops.all(contained, axis=tuple(range(1, len(x.shape)))), log_probs, np.nan)
         else:
             values, log_det = self.standardization(x)
 

@@ -15,7 +15,7 @@ from tfdgm.latent.decoders import OutputDecoder, seen
 from tfdgm.latent.hierarchy import BottomUp, Finest, TopDown, scales_of_event
 from tfdgm.latent.model import Draws, LatentVariableModel
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
-from tfdgm.outputs import Bernoulli, Output
+from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Support
 
 tfd = tfp.distributions
@@ -72,8 +72,7 @@ class HierarchicalVAE(LatentVariableModel):
         if isinstance(self.objective, DoublyReparameterized):
             raise ValueError('DoublyReparameterized needs the density of latents by the parameters of the posterior '
                              'alone, which in a hierarchy depend on latents: take ImportanceWeighted.')
-        self._output = checks.instance(
-            Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
+        self._output = checked_output(output)
         self.filters = checks.integer(filters, 'filters')
         self.blocks = checks.integer(blocks, 'blocks', 0)
         self.activation = activation

@@ -22,7 +22,7 @@ from tfdgm.latent.distribution import CodeDistribution
 from tfdgm.latent.networks import called, shape_of
 from tfdgm.latent.prior_of_codes import PriorOfCodes
 from tfdgm.latent_space import on_lines
-from tfdgm.outputs import Bernoulli, Output
+from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Integers, Support
 
 tfd = tfp.distributions
@@ -84,8 +84,7 @@ class VQVAE(PriorOfCodes, AutoencodingModel):
                  blocks: int = 1, activation: str = 'relu', commitment: float = 0.25, decay: float = 0.99,
                  condition: Condition | None = None, seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = checks.instance(
-            Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
+        self._output = checked_output(output)
         self.num_codes = checks.integer(num_codes, 'num_codes', 2)
         self.code_size = checks.integer(code_size, 'code_size')
         self.halvings = checks.integer(halvings, 'halvings', 0)

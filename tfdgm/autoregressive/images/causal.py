@@ -121,21 +121,23 @@ class CausalConvolution(CausalLayer):
         rows = ops.concatenate([cache, features[None]], axis=0)
         return self._of_rows(rows), rows[1:]
 
-    def step_from_image(self, image, margin, row, column=None):
+    def step_from_image(self, image, margin, inputs, row, column=None):
         """The result at one site, or without a column in one row, of a layer of type A, from the image itself.
 
         Args:
-            image: `[margin + height, width + 2 * margin, batch, channels]`, zeros where nothing is known yet.
-            margin: how many rows and columns of zeros it has around it.
+            image: `[margin + height, width + 2 * margin, batch, channels]`, the values that are known.
+            margin: how many rows and columns it has around it.
+            inputs: what the network sees of values, `[…, channels]` -> `[…, inputs]`; zeros where nothing is known yet.
             row: which row.
             column: which site in it, or None for all.
         """
-        image = ops.cast(image, self.compute_dtype)
-        top = row + margin - (self.rows - 1) - self.down
-        if column is not None:
-            return self._of_window(image, top, column + margin - self.left)
+        top, left = row + margin - (self.rows - 1) - self.down, margin - self.left
         width = image.shape[1] - 2 * margin + self.left + self.right
-        return self._of_rows(ops.slice(image, (top, margin - self.left, 0, 0), (self.rows, width, -1, self.inputs)))
+        if column is not None:
+            left, width = left + column, self.columns
+        rows = ops.slice(image, (top, left, 0, 0), (self.rows, width, *image.shape[2:]))
+        rows = ops.cast(inputs(rows), self.compute_dtype)
+        return self._of_rows(rows) if column is None else self._of_window(rows, 0, 0)
 
     def _of_window(self, values, top, left):
         window = ops.slice(values, (top, left, 0, 0), (self.rows, self.columns, -1, self.inputs))
@@ -157,7 +159,8 @@ class View(abc.ABC):
     """How a network is looked at. `view(layer, features)` applies a causal layer; without features it reads the image.
 
     `view.condition` holds the condition's features, in the view's own layout, or None; `view.training` says whether
-    dropout is due.
+    dropout is due. Views of one row or site know the image so far, `known`: its values, its margin and what the network
+    sees of values (see `CausalConvolution.step_from_image`).
     """
 
     training = False
@@ -180,8 +183,8 @@ class Everywhere(View):
 class Site(View):
     """One site. `caches` are those of the causal layers, by name; it becomes what the next site needs."""
 
-    def __init__(self, image, margin, condition, caches, row, column):
-        self.image, self.margin, self.caches, self.row, self.column = image, margin, dict(caches), row, column
+    def __init__(self, known, condition, caches, row, column):
+        self.known, self.caches, self.row, self.column = known, dict(caches), row, column
         self.condition = None
         if condition is not None:
             height, width = condition.shape[1:3]
@@ -189,7 +192,7 @@ class Site(View):
 
     def __call__(self, layer, features=None):
         if features is None:
-            return layer.step_from_image(self.image, self.margin, self.row, self.column)
+            return layer.step_from_image(*self.known, self.row, self.column)
         result, self.caches[layer.name] = layer.step(self.caches[layer.name], features, self.column)
         return result
 
@@ -197,15 +200,15 @@ class Site(View):
 class Row(View):
     """One row, for layers that look at the rows above only."""
 
-    def __init__(self, image, margin, condition, caches, row):
-        self.image, self.margin, self.caches, self.row = image, margin, dict(caches), row
+    def __init__(self, known, condition, caches, row):
+        self.known, self.caches, self.row = known, dict(caches), row
         self.condition = None
         if condition is not None:
             self.condition = ops.swapaxes(condition[:, row if condition.shape[1] > 1 else 0], 0, 1)
 
     def __call__(self, layer, features=None):
         if features is None:
-            return layer.step_from_image(self.image, self.margin, self.row)
+            return layer.step_from_image(*self.known, self.row)
         result, self.caches[layer.name] = layer.row_step(self.caches[layer.name], features)
         return result
 

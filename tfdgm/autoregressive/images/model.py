@@ -139,11 +139,14 @@ class ImageModel(AutoregressiveModel):
         """The network's outputs, from which `of_pixel` makes parameters: `[…, num_outputs]`."""
 
     def parameters(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        image = self.output.inputs(ops.convert_to_tensor(x))
-        image = ops.cast(ops.reshape(image, (*ops.shape(x)[:-1], self.num_inputs)), self.compute_dtype)
+        image = ops.cast(self._inputs(ops.convert_to_tensor(x)), self.compute_dtype)
         view = Everywhere(image, self._condition_map(condition), training)
         outputs = ops.cast(self.horizontal_stack(view, self.vertical_stack(view)), 'float32')
         return self.of_pixel(outputs, ops.cast(x, 'float32'))
+
+    def _inputs(self, values):
+        """What the network sees of pixels: `[…, channels]` -> `[…, num_inputs]`."""
+        return ops.reshape(self.output.inputs(values), (*ops.shape(values)[:-1], self.num_inputs))
 
     def _condition_map(self, condition):
         return None if condition is None else self.condition_map(self.encode_condition(condition))
@@ -158,13 +161,14 @@ class ImageModel(AutoregressiveModel):
     def initial_state(self, batch_size: int, condition: tf.Tensor | None = None, seed=None):
         height, width, _ = self.event_shape
         state = {
-            'image': ops.zeros((height + self.margin, width + 2 * self.margin, batch_size, self.num_inputs), 'float32'),
+            'image': ops.full((height + self.margin, width + 2 * self.margin, batch_size, self.channels),
+                              self.output.unseen, 'float32'),
             'outputs': ops.zeros((batch_size, self.num_outputs), 'float32'),
             'caches': {layer.name: layer.initial_cache(width, batch_size) for layer in self.causal_layers}}
         if condition is not None:
             state['condition'] = self._condition_map(condition)
         # Before the first row there is nothing in them; a loop needs to know their shapes.
-        view = Row(state['image'], self.margin, state.get('condition'), state['caches'], 0)
+        view = Row(self._known(state['image']), state.get('condition'), state['caches'], 0)
         state['above'] = self.vertical_stack(view)
         return state
 
@@ -176,21 +180,23 @@ class ImageModel(AutoregressiveModel):
         """Puts the value of a position into the image; before the first position there is none."""
         position = ops.maximum(position, 0)
         row, column = self._pixel(position)
-        value = ops.cast(self.output.inputs(value), image.dtype)[None, None]
-        start = row + self.margin, column + self.margin, 0, position % self.channels * self.output.num_inputs
-        return ops.slice_update(image, start, value)
+        start = row + self.margin, column + self.margin, 0, position % self.channels
+        return ops.slice_update(image, start, ops.cast(value, image.dtype)[None, None, :, None])
+
+    def _known(self, image):
+        return image, self.margin, self._inputs
 
     def start_row(self, state, row, previous: tf.Tensor):
         image = self._with_value(state['image'], row * self.row_length - 1, previous)
         caches = {layer.name: layer.start_row(state['caches'][layer.name]) for layer in self.causal_layers}
-        view = Row(image, self.margin, state.get('condition'), caches, row)
+        view = Row(self._known(image), state.get('condition'), caches, row)
         above = self.vertical_stack(view)
         return {**state, 'image': image, 'above': above, 'caches': view.caches}
 
     def start_pixel(self, state, position: tf.Tensor, previous: tf.Tensor):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
-        view = Site(image, self.margin, state.get('condition'), state['caches'], row, column)
+        view = Site(self._known(image), state.get('condition'), state['caches'], row, column)
         outputs = self.horizontal_stack(
             view, tree.map_structure(lambda features: features[column], state['above']))
         return {**state, 'image': image, 'caches': view.caches, 'outputs': ops.cast(outputs, 'float32')}
@@ -198,7 +204,5 @@ class ImageModel(AutoregressiveModel):
     def step(self, state, position: tf.Tensor, previous: tf.Tensor):
         image = self._with_value(state['image'], position - 1, previous)
         row, column = self._pixel(position)
-        pixel = image[row + self.margin, column + self.margin]
-        values = self.output.values(ops.reshape(pixel, (-1, self.channels, self.output.num_inputs)))
-        parameters = self.of_pixel(state['outputs'], values)
+        parameters = self.of_pixel(state['outputs'], image[row + self.margin, column + self.margin])
         return parameters[:, position % self.channels], {**state, 'image': image}
