@@ -15,6 +15,8 @@ from tfdgm.outputs import Categorical, MixtureOfGaussians, MixtureOfLogistics
 CHAIN = {'order': [2, 0, 3, 1], 'seed': 4}
 IMAGE = {'dropout': 0.25, 'filters': 4}
 SEQUENCE = {'dropout': 0.25, 'variable_length': False, **CHAIN}
+ADVERSARIAL = {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'pack': 1, 'spectral_normalization': True,
+               'seed': 4}
 # Every number that each system takes.
 NUMBERS = {
     tfdgm.Independent: CHAIN, tfdgm.MarkovChain: CHAIN, tfdgm.FVSBN: CHAIN,
@@ -44,6 +46,7 @@ NUMBERS = {
                             'beta': 0.5, 'free_bits': 0.25, 'seed': 4},
     tfdgm.VQVAE: {'num_codes': 4, 'code_size': 3, 'halvings': 1, 'filters': 3, 'blocks': 1, 'commitment': 0.5,
                   'decay': 0.75, 'seed': 4},
+    tfdgm.GAN: {**ADVERSARIAL, 'critic_steps': 2}, tfdgm.WGAN: {**ADVERSARIAL, 'gradient_penalty': 0.5, 'clip': 0.25},
     tfdgm.Glow: {'scales': 1, 'steps': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
 }
 every_system = pytest.mark.parametrize('system', NUMBERS, ids=lambda system: system.__name__)
@@ -68,6 +71,8 @@ def made(system, shape, convert):
     """A system whose numbers all went through a function."""
     if issubclass(system, tfdgm.FlowModel):
         values = {'dequantization': UniformDequantization(convert(4))}
+    elif issubclass(system, tfdgm.implicit.AdversarialModel):
+        values = {'levels': convert(4)}
     else:
         output = Categorical if system is tfdgm.FullTable else MixtureOfLogistics
         values = {'output': output(convert(4))}

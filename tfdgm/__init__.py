@@ -5,6 +5,7 @@ from tfdgm import (
     data,
     errors,
     flows,
+    implicit,
     latent,
     outputs,
     pretrained,
@@ -31,6 +32,7 @@ from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
+from tfdgm.implicit import GAN, WGAN
 from tfdgm.latent import VAE, VQVAE, HierarchicalVAE
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
@@ -41,6 +43,7 @@ __version__ = '0.1.0'
 __all__ = [
     'FFJORD',
     'FVSBN',
+    'GAN',
     'IAF',
     'MADE',
     'MAF',
@@ -48,6 +51,7 @@ __all__ = [
     'NICE',
     'VAE',
     'VQVAE',
+    'WGAN',
     'AffineCouplingFlow',
     'AutoregressiveModel',
     'CausalTransformer',
@@ -75,6 +79,7 @@ __all__ = [
     'errors',
     'evaluate',
     'flows',
+    'implicit',
     'latent',
     'outputs',
     'pictures',

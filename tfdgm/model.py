@@ -92,6 +92,11 @@ class GenerativeModel(Checkpointed, Trainer):
         """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""
         return ops.zeros_like(x, dtype='bool')
 
+    def valid_events(self, x: tf.Tensor) -> tf.Tensor:
+        """Events in float32, NaN where a value lies outside the support."""
+        x = ops.cast(x, 'float32')
+        return ops.where(self.support.contains(x), x, np.nan)
+
     # Conditions ------------------------------------------------------------------------------------------------------
 
     @property

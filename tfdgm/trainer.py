@@ -158,23 +158,36 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return self._loss_of_events(losses, losses, sample_weight) + sum(map(ops.sum, self.losses)) / replicas
 
-    def train_step(self, data):
-        x, condition, sample_weight = self.unpacked(data)
-        (_, weights), = self.optimized()  # Empty where all are frozen: then the loss is only measured.
+    def differentiated(self, terms_of, optimizer, weights):
+        """A function of events, conditions and sample weights that evaluates a loss and its gradients by weights.
 
+        Args:
+            terms_of: `(x, condition)` -> terms by name, one of which is the 'loss' of each event.
+            optimizer: what will apply the gradients.
+            weights: the variables.
+
+        Returns:
+            A function to the terms, the mean loss, the gradients, and whether they are finite.
+        """
         def differentiate(x, condition, sample_weight):
             with tf.GradientTape() as tape:
-                terms = self.training_terms(x, condition)
+                terms = terms_of(x, condition)
                 loss = self.mean_loss(terms['loss'], sample_weight)
-                scaled_loss = self.optimizer.scale_loss(loss)
+                scaled_loss = optimizer.scale_loss(loss)
             gradients = shaped(tape.gradient(scaled_loss, weights), weights)
-            return terms, loss, gradients, are_finite(gradients) | scale_is_useful(self.optimizer)
+            return terms, loss, gradients, are_finite(gradients) | scale_is_useful(optimizer)
 
-        terms, loss, gradients, finite = self.compiled_part(differentiate)(x, condition, sample_weight)
+        return self.compiled_part(differentiate)
+
+    def train_step(self, data):
+        x, condition, sample_weight = self.unpacked(data)
+        (optimizer, weights), = self.optimized()  # Empty where all are frozen: then the loss is only measured.
+        terms, loss, gradients, finite = self.differentiated(self.training_terms, optimizer, weights)(
+            x, condition, sample_weight)
         fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
         logs = self.measured(loss, terms, fault, x, condition, sample_weight)
         if weights:
-            apply_unless(fault, self.optimizer, gradients, weights, self.compiled_update(weights),
+            apply_unless(fault, optimizer, gradients, weights, self.compiled_update(weights),
                          lambda: self.update_averages(terms))
         return logs
 

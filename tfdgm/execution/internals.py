@@ -26,9 +26,14 @@ def is_from_fit(arguments: dict) -> bool:
     return bool(arguments.get('_use_cached_eval_dataset'))
 
 
+def layers_within(layer: keras.layers.Layer) -> list:
+    """The Keras layers that are parts of another one, at any depth."""
+    return list(layer._flatten_layers(include_self=False))
+
+
 def models_within(model: keras.Model) -> list:
     """The Keras models that are parts of another one, at any depth."""
-    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.Model)]
+    return [layer for layer in layers_within(model) if isinstance(layer, keras.Model)]
 
 
 class Checkpointed:

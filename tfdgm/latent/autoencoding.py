@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from keras import ops
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs, random
@@ -83,11 +81,6 @@ class AutoencodingModel(LatentSpace, DensityModel):
 
     def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return self.validation_terms(x, condition)['loss']
-
-    def valid_events(self, x: tf.Tensor) -> tf.Tensor:
-        """Events in float32, NaN where a value lies outside the support."""
-        x = ops.cast(x, 'float32')
-        return ops.where(self.support.contains(x), x, np.nan)
 
     def elbo(self, x: ArrayLike, condition: ArrayLike | None = None, num_samples: int = 1) -> Elbo:
         """The evidence lower bound of events in its two parts, rate and distortion.

@@ -8,8 +8,8 @@ from keras import ops
 
 from tfdgm import checks
 from tfdgm.execution import extremes
-from tfdgm.latent.networks import called, joined, shape_of
 from tfdgm.layers import Standardization
+from tfdgm.networks.dense import called, joined, shape_of
 from tfdgm.outputs import Output
 from tfdgm.random import uniforms
 from tfdgm.support import Support

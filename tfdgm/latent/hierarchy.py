@@ -12,10 +12,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm.latent.convolutions import convolution, finer, scales_of
-from tfdgm.latent.networks import joined
 from tfdgm.latent.posteriors import LEAST_SCALE
 from tfdgm.layers import activation_of, dense
+from tfdgm.networks.convolutional import convolution, finer, scales_of
+from tfdgm.networks.dense import joined
 
 tfd = tfp.distributions
 

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition, Image, Vector
 from tfdgm.density import DensityModel
-from tfdgm.latent.convolutions import ConvolutionDecoder, ConvolutionEncoder
 from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, checked_decoder, seen
 from tfdgm.latent.model import Draws, LatentVariableModel
-from tfdgm.latent.networks import DenseDecoder, DenseEncoder, called, shape_of
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
 from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior
+from tfdgm.networks.convolutional import ConvolutionDecoder, ConvolutionEncoder
+from tfdgm.networks.dense import DenseDecoder, DenseEncoder, called, shape_of
 from tfdgm.outputs import Bernoulli, Output
 from tfdgm.support import Support
 

@@ -16,12 +16,12 @@ from tfdgm.density import DensityModel
 from tfdgm.execution.first_events import EVENTS_TO_START
 from tfdgm.latent.autoencoding import AutoencodingModel
 from tfdgm.latent.codebook import Codebook, CodeUse, UsedCodes
-from tfdgm.latent.convolutions import MapDecoder, MapEncoder, scales_of
 from tfdgm.latent.decoders import OutputDecoder, checked_decoder, seen
 from tfdgm.latent.distribution import CodeDistribution
-from tfdgm.latent.networks import called, shape_of
 from tfdgm.latent.prior_of_codes import PriorOfCodes
 from tfdgm.latent_space import on_lines
+from tfdgm.networks.convolutional import MapDecoder, MapEncoder, scales_of
+from tfdgm.networks.dense import called, shape_of
 from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Integers, Support
 

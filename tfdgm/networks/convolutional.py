@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm.latent.networks import joined, parted
 from tfdgm.layers import activation_of, dense
+from tfdgm.networks.dense import joined, parted
 
 
 def convolution(shape, inputs, filters, name, dtype, strides=1, **kwargs):
