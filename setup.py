@@ -35,6 +35,8 @@ setup(
         'importlib_resources>=7.1',  # TensorFlow Datasets imports it without saying so.
         'numpy>=2.4',
         'scikit-learn>=1.9',
+        'scipy>=1.17',
+        'pot>=0.9.7',
         'matplotlib>=3.11',
         'h5py>=3.14',
         'pillow>=12.0',

@@ -1,5 +1,21 @@
-"""What a trained model is worth: figures of held-out data, and pictures of samples."""
+"""What a trained model is worth: figures of held-out data, measures of samples, divergences, and pictures."""
 
 from tfdgm.evaluation import evaluate, pictures
+from tfdgm.evaluation.divergences import js, kl, wasserstein
+from tfdgm.evaluation.modes import Modes, modes_near, modes_of
+from tfdgm.evaluation.samples import (
+    Estimate,
+    Manifolds,
+    energy_distance,
+    frechet_distance,
+    kernel_distance,
+    manifolds,
+    maximum_mean_discrepancy,
+    sliced_wasserstein_distance,
+    wasserstein_distance,
+)
 
-__all__ = ['evaluate', 'pictures']
+__all__ = [
+    'Estimate', 'Manifolds', 'Modes', 'energy_distance', 'evaluate', 'frechet_distance', 'js', 'kernel_distance', 'kl',
+    'manifolds', 'maximum_mean_discrepancy', 'modes_near', 'modes_of', 'pictures', 'sliced_wasserstein_distance',
+    'wasserstein', 'wasserstein_distance']

@@ -31,7 +31,8 @@ class WGAN(AdversarialModel):
 
     Args:
         event_shape: shape of one event.
-        gradient_penalty: the weight of (|gradient| - 1)² between events and samples in the critic's loss; 0 for none.
+        gradient_penalty: the weight of (norm of the gradient - 1)², between events and samples, in the critic's loss; 0
+            for none.
         clip: None, or how large the critic's weights may be: after each of its steps they are clipped.
         critic_steps: after how many steps of the critic the generator takes one.
         **kwargs: see `AdversarialModel`.
