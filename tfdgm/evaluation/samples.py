@@ -1,7 +1,7 @@
 """Distances between two samples: how much what a model draws is like the data, whatever the model.
 
-All take two arrays, `[n, …]` and `[m, …]`, of events or of features of them. Matrices of all pairs are computed block by
-block, in memory that does not grow with the number of events.
+All take two arrays, `[n, …]` and `[m, …]`, of events or of features of them. Matrices of all pairs are computed block
+by block, in memory that does not grow with the number of events.
 """
 
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def maximum_mean_discrepancy(first: ArrayLike, second: ArrayLike, bandwidth: flo
     Args:
         first: events `[n, …]`.
         second: events `[m, …]`.
-        bandwidth: of the kernel exp(-|a - b|² / 2 bandwidth²); None for the median distance of a thousand events.
+        bandwidth: of the kernel exp(-(a - b)² / 2 bandwidth²); None for the median distance of a thousand events.
 
     Raises:
         ValueError: if there are not two events each, of one shape and finite, or the bandwidth is not positive.
@@ -93,7 +93,7 @@ def kernel_distance(first: ArrayLike, second: ArrayLike) -> Estimate:
 
 
 def energy_distance(first: ArrayLike, second: ArrayLike) -> Estimate:
-    """The squared energy distance, 2 E|a - b| - E|a - a'| - E|b - b'|, unbiased: so it may be negative.
+    """The squared energy distance, 2 E d(a, b) - E d(a, a') - E d(b, b') of distances d, unbiased: it may be negative.
 
     Source: G. Székely and M. Rizzo, "Energy statistics: a class of statistics based on distances", 2013
     (https://doi.org/10.1016/j.jspi.2013.03.018).
