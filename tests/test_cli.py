@@ -363,7 +363,7 @@ def test_train_goes_on_after_an_interruption(elsewhere, monkeypatch):
     epochs = []
     with monkeypatch.context() as patch:
         patch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: epochs.append(len(self.history)))
-        assert 'mine: epoch 2 of 2 was the best' in succeed('train', f'mine/{pretrained.CONFIG}')
+        assert 'mine: epoch 2 of 2 was kept' in succeed('train', f'mine/{pretrained.CONFIG}')
     assert epochs == [1]
     assert not pathlib.Path('mine/checkpoint').exists()
 
@@ -377,7 +377,7 @@ def test_a_recipe_with_more_epochs_goes_on_with_what_was_begun(elsewhere, monkey
     pathlib.Path('recipe.json').write_text(json.dumps(longer))
     begun = []
     monkeypatch.setattr(training.Checkpoint, 'on_train_begin', lambda self, logs=None: begun.append(len(self.history)))
-    assert f'of {longer["training"]["epochs"]} was the best' in succeed('train', 'recipe.json', '-o', 'mine')
+    assert f'of {longer["training"]["epochs"]} was kept' in succeed('train', 'recipe.json', '-o', 'mine')
     assert begun == [1]
     longer['training']['batch_size'] = 7
     write(elsewhere / 'other' / pretrained.CONFIG)
@@ -393,7 +393,7 @@ def test_train_says_that_an_epoch_diverged_and_keeps_the_ones_before(elsewhere, 
     write(elsewhere / 'mine' / pretrained.CONFIG)
     monkeypatch.setattr(training.Checkpoint, 'on_train_batch_end', diverge, raising=False)
     out = succeed('train', 'mine')
-    assert 'mine: epoch 1 of 1 was the best' in out
+    assert 'mine: epoch 1 of 1 was kept' in out
     assert 'Epoch 2 diverged, which ended the training; a lower learning rate may go further.' in out
     assert pretrained.read_config('mine')['record']['diverged'] == 2
     assert isinstance(pretrained.load('mine'), tfdgm.Independent)

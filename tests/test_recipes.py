@@ -96,3 +96,20 @@ def test_settings_that_do_not_fit_are_refused(model, settings, message):
     keras.utils.set_random_seed(0)
     with pytest.raises(ValueError, match=message):
         training.check({'model': model, 'dataset': DATASET, 'training': {**FAST, **settings}})
+
+
+ADVERSARIAL = {'class_name': 'tfdgm>WGAN', 'config': {
+    'event_shape': [8, 8, 1], 'levels': 2, 'num_latents': 2, 'hidden_units': [4], 'critic_steps': 2}}
+
+
+def test_a_training_by_two_optimizers_goes_on_after_a_break(tmp_path):
+    settings = {'epochs': 3, 'optimizer': 'adam', 'critic_optimizer': {
+        'class_name': 'RMSprop', 'config': {'learning_rate': 0.01}}}
+    whole = folder_with(tmp_path / 'whole', ADVERSARIAL, settings)
+    record = training.train(whole, verbose=0)['record']
+    assert record['best_epoch'] == 3 and 'epoch 3, the last, was kept' in (whole / 'README.md').read_text()
+    cut = folder_with(tmp_path / 'cut', ADVERSARIAL, settings)
+    assert training.train(cut, verbose=0, epochs=1) is None
+    training.train(cut, verbose=0)
+    for one, other in zip(*(pretrained.load(folder).get_weights() for folder in (whole, cut)), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -125,6 +125,13 @@ def test_the_best_epoch_is_the_first_of_the_lowest_and_never_one_that_diverged(t
     assert checkpoint.finished() == finished
 
 
+@pytest.mark.parametrize('curve, kept', [([3., 4., 5.], 2), ([5., 3., math.nan], 1), ([math.nan], 0)])
+def test_without_a_figure_to_choose_by_the_last_epoch_is_kept(tmp_path, curve, kept):
+    checkpoint = Checkpoint(tmp_path, recipe(), examples=9, patience=None, monitor=None)
+    checkpoint.history = [{'val_loss': value} for value in curve]
+    assert checkpoint.best_epoch() == kept
+
+
 def test_a_training_that_diverges_from_the_start_writes_no_weights(tmp_path):
     write(tmp_path, recipe(optimizer={'class_name': 'SGD', 'config': {'learning_rate': 3e38}}, epochs=2))
     for _ in range(2):

@@ -41,7 +41,7 @@ class Trainer(Compiling, keras.Model, abc.ABC):
     `compile` that takes them and a `train_step` of its own, and lists them in `optimized`.
     """
 
-    # The metric on the validation split that recipes keep the best epoch of, the lower the better.
+    # The metric on the validation split that recipes keep the best epoch of, the lower the better; None keeps the last.
     monitor = 'val_loss'
 
     def __init__(self, **kwargs):

@@ -173,7 +173,7 @@ def train(
         terminal.say(f'\nInterrupted. {kept}', error=True)
         raise typer.Exit(130) from None
     record = trained['record']
-    terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was the best, '
+    terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was kept, '
                  f'{config_file.shown_record(record)[1]} on the validation split.')
     if 'diverged' in record:
         terminal.say(f'Epoch {record["diverged"]} diverged, which ended the training; a lower learning rate may go '

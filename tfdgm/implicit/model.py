@@ -51,6 +51,8 @@ class AdversarialModel(GenerativeModel):
     """
 
     distribution_class = ImplicitDistribution
+    # Neither loss is lower where the samples are better.
+    monitor = None
     # What the critic's scores estimate: the name of a metric.
     divergence_name = 'divergence'
 

@@ -170,7 +170,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             '', '## Training', '',
             f'{how_to_train(folder, dataset)} trains it again, with seed '
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
-            f'{record["hardware"]}; epoch {record["best_epoch"]}, the best on the validation split, was kept '
+            f'{record["hardware"]}; epoch {record["best_epoch"]}, {how_it_is_chosen(model)}, was kept '
             '(training {}, validation {}).'.format(*config_file.shown_record(record))]
         if 'prior' in record:
             prior = record['prior']
@@ -186,6 +186,11 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         'dist = model.distribution('
         + example_of(model.condition) + ')', 'dist.sample(64, seed=0)', '```', '']
     return '\n'.join(lines)
+
+
+def how_it_is_chosen(model) -> str:
+    """What is said of the epoch whose weights are kept."""
+    return 'the last' if model.monitor is None else 'the best on the validation split'
 
 
 def how_to_train(folder: pathlib.Path, dataset: dict) -> str:

@@ -28,7 +28,8 @@ class Checkpoint(keras.callbacks.Callback):
         examples: how many there are to train on.
         patience: how many epochs without an improvement end the training; None for never.
         seed: of the random numbers that the model draws in training, such as dropout's.
-        monitor: the validation metric whose lowest value is the best.
+        monitor: the validation metric whose lowest value is the best; None where no figure says which epoch is, and the
+            last one is kept.
         file: the name of the file; that of a prior is another.
     """
 
@@ -40,7 +41,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.examples = examples
         self.patience = patience
         self.seed = seed
-        self.monitor = monitor
+        self.monitor = monitor or 'val_loss'
+        self.keeps_last = monitor is None
         self.history = []
         self.best = []
 
@@ -86,7 +88,7 @@ class Checkpoint(keras.callbacks.Callback):
                 for epoch in state['history']):
             raise ValueError(f'its learning curve does not give {", ".join(figures)} of each epoch.')
         expected = parts(model)
-        if np.isfinite(state['history'][best_of(state['history'], self.monitor)][self.monitor]):
+        if np.isfinite(state['history'][self.best_of(state['history'])][self.monitor]):
             expected['best'] = model.weights
         for name in 'model', 'optimizer', 'best':
             if [(value.shape, value.dtype) for value in state[name]] != [
@@ -96,7 +98,14 @@ class Checkpoint(keras.callbacks.Callback):
     # Keeping ----------------------------------------------------------------------------------------------------------
 
     def best_epoch(self) -> int:
-        return best_of(self.history, self.monitor)
+        return self.best_of(self.history)
+
+    def best_of(self, history: list) -> int:
+        """The first epoch of the lowest finite value of the metric, or the last of a finite one; else 0."""
+        figures = np.array([epoch[self.monitor] for epoch in history])
+        if self.keeps_last:
+            figures = np.where(np.isfinite(figures), -np.arange(len(figures)), np.inf)
+        return int(np.argmin(np.where(np.isfinite(figures), figures, np.inf)))
 
     def diverged(self) -> bool:
         """Whether no epoch has a figure on the validation split that is a number."""
@@ -118,7 +127,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_test_end(self, logs=None):
         # Now rather than at the end of the epoch, for the model holds what was validated: it may be an average.
         reached = [*self.history, {self.monitor: rounded(logs[self.monitor.removeprefix('val_')])}]
-        if math.isfinite(reached[-1][self.monitor]) and best_of(reached, self.monitor) == len(self.history):
+        if math.isfinite(reached[-1][self.monitor]) and self.best_of(reached) == len(self.history):
             self.best = self.model.get_weights()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -174,12 +183,6 @@ def read(path) -> dict:
     if about['arrays'] != len(arrays):
         raise ValueError(f'{path.name} holds {len(arrays)} of {about["arrays"]} arrays.')
     return {**about, **state}
-
-
-def best_of(history: list, monitor: str) -> int:
-    """The first epoch of the lowest finite value of a validation metric, or 0."""
-    figures = np.array([epoch[monitor] for epoch in history])
-    return int(np.argmin(np.where(np.isfinite(figures), figures, np.inf)))
 
 
 def rounded(value) -> float:

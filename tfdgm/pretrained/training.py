@@ -26,9 +26,9 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
           folder_of: Callable = pathlib.Path) -> dict:
     """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
-    The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names.
-    While it runs, `checkpoint/` in the folder
-    holds the state after the last whole epoch; another call goes on from it, also where the last one was killed.
+    The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names, or
+    those of the last epoch where it names none. While it runs, `checkpoint/` in the folder holds the state after the
+    last whole epoch; another call goes on from it, also where the last one was killed.
 
     Args:
         folder: a folder with `config.json`, whose parts are
@@ -107,7 +107,7 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     if not whole:
         return None
     model.set_weights(checkpoint.best)
-    record = record_of(checkpoint, model.monitor, error)
+    record = record_of(checkpoint, error)
     if recipe['prior'] is not None:
         record_of_prior = run_prior(
             folder, config, recipe, model, examples, validation, verbose, epochs and epochs - record['epochs'])
@@ -134,7 +134,7 @@ def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples,
         return None
     prior.set_weights(checkpoint.best)
     model.prior_is_fitted.assign(1.)
-    return record_of(checkpoint, prior.monitor, error)
+    return record_of(checkpoint, error)
 
 
 def fit(model, examples, validation, recipe: dict, checkpoint: Checkpoint, verbose, epochs: int | None) -> tuple:
@@ -178,12 +178,12 @@ def require_figures(checkpoint: Checkpoint, folder: pathlib.Path, error):
         ) from error
 
 
-def record_of(checkpoint: Checkpoint, monitor: str, error) -> dict:
+def record_of(checkpoint: Checkpoint, error) -> dict:
     """What came of a training, which perhaps ended by an error."""
-    history, best, metric = checkpoint.history, checkpoint.best_epoch(), monitor.removeprefix('val_')
+    history, best, metric = checkpoint.history, checkpoint.best_epoch(), checkpoint.monitor.removeprefix('val_')
     record = {
         'epochs': len(history), 'best_epoch': best + 1,
-        f'train_{metric}': history[best][metric], f'validation_{metric}': history[best][monitor],
+        f'train_{metric}': history[best][metric], f'validation_{metric}': history[best][checkpoint.monitor],
         'minutes': round(sum(epoch['seconds'] for epoch in history) / 60, 1),
         'hardware': f'{os.cpu_count()} {platform.machine()} cores, {len(tf.config.list_physical_devices("GPU"))} GPUs',
         'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
