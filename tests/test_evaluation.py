@@ -91,6 +91,13 @@ def test_manifolds_are_those_of_their_definitions(block, monkeypatch):
     assert evaluation.manifolds(real, real + 100.) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize('measure', [
+    evaluation.energy_distance, evaluation.maximum_mean_discrepancy, evaluation.manifolds, evaluation.frechet_distance])
+def test_distances_do_not_change_far_from_0(measure):
+    first, second = normals(0), normals(1, shift=0.5)
+    np.testing.assert_allclose(measure(first + 1e7, second + 1e7), measure(first, second), rtol=1e-5)
+
+
 def test_modes():
     centres = np.array([[0., 0.], [10., 0.], [0., 10.], [10., 10.]])
     found = evaluation.modes_near([[0.1, 0.], [0., -0.2], [9.9, 0.], [5., 5.]], centres, radius=0.3)
@@ -147,6 +154,7 @@ def test_a_model_that_fits_better_has_a_lower_divergence():
 
 # Bad input ------------------------------------------------------------------------------------------------------------
 
+FLOW = tfdgm.NICE(2, hidden_units=(4,), dequantization=tfdgm.flows.UniformDequantization(2)).distribution()
 ALL = [evaluation.maximum_mean_discrepancy, evaluation.kernel_distance, evaluation.energy_distance,
        evaluation.frechet_distance, evaluation.wasserstein_distance, evaluation.sliced_wasserstein_distance,
        evaluation.manifolds]
@@ -170,6 +178,11 @@ def test_measures_say_what_is_wrong_with_arguments():
             (lambda: evaluation.wasserstein_distance(x, x, 3), 'order must be one of 1, 2; got 3'),
             (lambda: evaluation.maximum_mean_discrepancy(x, x, 0.), 'bandwidth must be'),
             (lambda: evaluation.modes_of([0, 2], 2), 'integers from -1, for none, to 1'),
+            (lambda: evaluation.modes_near(x, x[:1], 1.), 'two centres of modes or more, got 1'),
+            (lambda: evaluation.kl(FLOW, tfdgm.FullTable(2).distribution()), 'NICE are lower bounds'),
+            (lambda: evaluation.js(tfdgm.FullTable(2).distribution(), FLOW), 'NICE are lower bounds'),
+            (lambda: evaluation.kl(tfdgm.FullTable(2).distribution(), tfdgm.MAF(2, hidden_units=(4,)).distribution()),
+             'integers as events and the other real numbers'),
             (lambda: evaluation.kl(tfd.Normal([0., 1.], 1.), tfd.Normal(0., 1.)), r'has the batch shape \(2,\)'),
             (lambda: evaluation.js(tfd.Normal(0., 1.), tfd.MultivariateNormalDiag([0., 1.])), 'of the same events')):
         with pytest.raises(ValueError, match=message):

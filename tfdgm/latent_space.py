@@ -111,7 +111,8 @@ class LatentSpace(abc.ABC):
         values = np.asarray(values)
         if values.ndim != 1 or not len(values) or values.dtype.kind not in 'biuf':
             raise ValueError(f'values must be one or more numbers, got {values!r}.')
-        latents = np.repeat(self.encode(x, condition), len(values), axis=0)
+        # Codes are integers, and a value that is none is for `decode` to refuse.
+        latents = np.repeat(np.asarray(self.encode(x, condition), 'float32'), len(values), axis=0)
         latents.reshape(len(latents), -1)[:, latent] = np.tile(values, len(latents) // len(values))
         condition = None if condition is None else np.repeat(condition, len(values), axis=0)
         return ops.reshape(self._events(latents, condition), (-1, len(values), *self.event_shape))

@@ -13,6 +13,7 @@ from tfdgm import checks, inputs
 from tfdgm.execution import extremes, internals
 from tfdgm.execution.compiling import Compiling
 from tfdgm.execution.first_events import first_events
+from tfdgm.execution.gradients import shaped
 from tfdgm.execution.guard import Guard, apply_unless, are_finite, scale_is_useful, valid_weights
 
 
@@ -21,17 +22,6 @@ class LossOfEvents(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return y_pred
-
-
-def shaped(gradients: list, weights: list) -> list:
-    """Gradients whose shapes are known: TensorFlow loses those of products in batches of an unknown size.
-
-    Optimizers such as Muon ask for them.
-    """
-    for gradient, weight in zip(gradients, weights):
-        if tf.is_tensor(gradient) and not isinstance(gradient, tf.IndexedSlices):
-            gradient.set_shape(weight.shape)
-    return gradients
 
 
 class Trainer(Compiling, keras.Model, abc.ABC):

@@ -153,7 +153,7 @@ BAD_ARGUMENTS = [
     ({'generator': network(3, 5)}, r'\(None, 3\) -> \(None, 4\); it gives an array of shape \(None, 5\)'),
     ({'critic': network(4, 2)}, r'one score of each event, \(None, 4\) -> \(None, 1\); it gives .* \(None, 2\)'),
     ({'critic': network(4, 1, activation='sigmoid')}, r'The critic ends in a sigmoid: .* Leave the activation out'),
-    ({'critic': network(4, 1), 'condition': Label(2)}, r'take \[events, features of the condition\], 2 of inputs'),
+    ({'critic': network(4, 1), 'condition': Label(2)}, 'critic should take two inputs, the second the features of'),
     ({'critic': network(4, 1), 'spectral_normalization': True}, 'wrap the layers of yours in keras.layers.Spectral'),
     ({'pack': 2, 'condition': Label(2)}, 'leave pack or condition out'),
 ]
@@ -167,5 +167,20 @@ def test_constructors_say_what_is_wrong(arguments, message):
 
 
 def test_there_is_no_density():
-    with pytest.raises(NotImplementedError, match=r'GAN has no density.*Compare samples with data'):
-        make('gan', (2,)).distribution().log_prob(np.zeros(2))
+    model = make('gan', (2,))
+    for call in (lambda: model.distribution().log_prob(np.zeros(2)), lambda: model.distribution().entropy(),
+                 lambda: model(np.zeros([1, 2])), lambda: model.predict(np.zeros([1, 2]), verbose=0)):
+        with pytest.raises(NotImplementedError, match=r'GAN has no density.*Compare samples with data'):
+            call()
+
+
+def test_a_generator_without_a_turn_has_no_loss():
+    model = make('wgan', (8, 8, 1))
+    model.compile()
+    assert np.isnan(model.fit(some_events(model), batch_size=8, verbose=0).history['generator_loss'][0])
+
+
+def test_a_critic_that_is_clipped_has_no_penalty_unless_asked():
+    given = [tfdgm.WGAN(2, hidden_units=(4,), **options).gradient_penalty
+             for options in ({}, {'clip': 0.1}, {'clip': 0.1, 'gradient_penalty': 1.})]
+    assert given == [10., 0., 1.]

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfdgm
 from tests.latent.systems import make, some_events
 from tfdgm.conditions import Label, Vector
-from tfdgm.latent import DoublyReparameterized, ImportanceWeighted, KLWarmUp
+from tfdgm.latent import DoublyReparameterized, ImportanceWeighted, KLWarmUp, annealed_importance_sampling
 
 BAD_ARGUMENTS = [
     ({'num_latents': 0}, 'num_latents must be an integer of at least 1, got 0'),
@@ -52,6 +53,77 @@ def test_other_objects_say_what_is_wrong():
             make_one()
 
 
+CONDITIONAL = {'condition': Label(3)}
+
+
+@pytest.mark.parametrize('make_one, message', [
+    (lambda: tfdgm.VAE(4, num_latents=2, decoder=dense(2, 4), **CONDITIONAL),
+     'decoder should take two inputs, the second the features of the condition; it takes 1'),
+    (lambda: tfdgm.VAE(4, num_latents=2, encoder=dense(4, 5), **CONDITIONAL), 'encoder should take two inputs'),
+    (lambda: tfdgm.GAN(4, num_latents=2, generator=dense(2, 4), **CONDITIONAL), 'generator should take two inputs'),
+    (lambda: tfdgm.GAN(4, num_latents=2, critic=dense(4, 1), **CONDITIONAL), 'critic should take two inputs'),
+    (lambda: tfdgm.VQVAE((4, 4, 1), code_size=3, encoder=maps(3), **CONDITIONAL), 'encoder should take two inputs'),
+    (lambda: tfdgm.VAE(4, num_latents=2, encoder=dense(5, 2)), r'encoder should take arrays of shape \(None, 4\)'),
+    (lambda: tfdgm.VAE(4, num_latents=2, decoder=dense(2, 4, 'sigmoid')),
+     'decoder ends in a sigmoid: it should give parameters.* Leave the activation out'),
+    (lambda: tfdgm.VAE(2, num_latents=2, output=tfdgm.outputs.Categorical(2), decoder=keras.Sequential([
+        dense(2, 4), keras.layers.Reshape((2, 2)), keras.layers.Dense(2, 'softmax')])), 'decoder ends in a softmax')])
+def test_networks_that_are_given_say_what_is_wrong(make_one, message):
+    with pytest.raises(ValueError, match=message):
+        make_one()
+
+
+def dense(inputs, outputs, activation=None):
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs, activation)])
+
+
+def maps(size):
+    return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(size, 3, strides=2, padding='same')])
+
+
+def test_after_a_warm_up_the_kl_term_has_its_full_weight():
+    model = make('vae')
+    model.compile()
+    model.fit(some_events(model), epochs=2, callbacks=[KLWarmUp(5)], verbose=0)
+    assert float(model.kl_weight) == 1
+
+
+def test_integers_of_numpy_are_integers():
+    model = make('vae')
+    x = some_events(model, 3)
+    for bounds in (lambda count: model.distribution().log_prob(x, num_samples=count),
+                   lambda count: model.elbo(x, num_samples=count).value,
+                   lambda count: annealed_importance_sampling(model, x, num_steps=count, seed=0)):
+        np.testing.assert_array_equal(bounds(np.int64(65)), bounds(65))
+
+
+@pytest.mark.parametrize('system', ['vae', 'hierarchical_vae'])
+def test_what_checks_values_says_so_in_graphs(system):
+    model = make(system)
+    calls = {'elbo': lambda x: model.elbo(x).value, 'posterior': lambda x: model.posterior(x).sample(seed=0),
+             'annealed_importance_sampling': lambda x: annealed_importance_sampling(model, x)}
+    for name, call in calls.items():
+        with pytest.raises(RuntimeError, match=f'{name} checks the values .* inside a tf.function there are none yet'):
+            tf.function(call)(tf.constant(some_events(model)))
+
+
+def test_conditions_of_priors():
+    model, conditional = make('vae'), make('vae', condition=Label(3))
+    with pytest.raises(ValueError, match='This model has no condition'):
+        model.prior([1])
+    with pytest.raises(ValueError, match='integers from 0 to 2, got 99'):
+        conditional.prior([99])
+    assert conditional.prior([1]).event_shape == conditional.prior().event_shape == (3,)
+
+
+def test_latents_of_several_layers_say_what_they_have_not():
+    model = make('hierarchical_vae')
+    with pytest.raises(NotImplementedError, match=r'estimate it from samples.*model.encode'):
+        model.prior().mean()
+    with pytest.raises(ValueError, match=r'Expected latents of shape'):
+        model.prior().log_prob(np.zeros((3, model.num_latents + 1), 'float32'))
+
+
 def test_a_warm_up_needs_a_kl_term():
     model = tfdgm.NADE(4)
     model.compile()
@@ -82,6 +154,6 @@ def test_draws_and_latents_are_checked():
         model.traverse(x, 3, [0.])
     with pytest.raises(ValueError, match='values must be one or more numbers'):
         model.traverse(x, 0, [])
-    with pytest.raises(ValueError, match='num_samples is for models with latent variables, and NADE has none'):
+    with pytest.raises(ValueError, match='num_samples is for models that draw latents, and NADE draws none'):
         tfdgm.evaluate.held_out(tfdgm.NADE((8, 8, 1)), tfdgm.data.load('digits', 'test', binarization='threshold'),
                                 num_samples=3)

@@ -125,7 +125,7 @@ def test_with_one_draw_the_importance_weighted_bound_is_the_elbo():
         one['loss'] - elbo['loss'], (draws.log_posterior - draws.log_prior)[0] - elbo['rate'], atol=1e-4)
 
 
-def gradients(model, x, objective, count):
+def gradients(model, x, objective, count, kl_weight=1.):
     """Gradients of the encoder and of the decoder under `count` draws of noise: two arrays `[count, numbers]`."""
     parts = [[*model.encoder_network.trainable_variables, *model.posterior_layer.trainable_variables],
              model.decoding.trainable_variables]
@@ -133,7 +133,7 @@ def gradients(model, x, objective, count):
     @tf.function
     def gradient(noise):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(objective.terms(model, x, None, noise, 1.)['loss'])
+            loss = tf.reduce_mean(objective.terms(model, x, None, noise, kl_weight)['loss'])
         found = tape.gradient(loss, [variable.value for part in parts for variable in part])
         first = len(parts[0])
         return [tf.concat([tf.reshape(one, [-1]) for one in some], 0) for some in (found[:first], found[first:])]
@@ -152,6 +152,12 @@ def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance
     error = np.sqrt((usual.var(0) + doubly.var(0)) / len(usual))
     assert np.all(abs(usual.mean(0) - doubly.mean(0)) < 5 * error + 1e-6)
     assert doubly.var(0).sum() < 0.5 * usual.var(0).sum()
+    # Also where the KL term has a weight of its own.
+    for kl_weight in 0.3, 2.:
+        usual, _ = gradients(model, x, ImportanceWeighted(8), 400, kl_weight)
+        doubly, _ = gradients(model, x, DoublyReparameterized(8), 400, kl_weight)
+        error = np.sqrt((usual.var(0) + doubly.var(0)) / len(usual))
+        assert np.all(abs(usual.mean(0) - doubly.mean(0)) < 5 * error + 1e-6)
     noise = tf.random.stateless_normal((16, 16, 2), [0, 1])
     losses = [objective.terms(model, x, None, noise, 1.)['loss']
               for objective in (ImportanceWeighted(16), DoublyReparameterized(16))]

@@ -268,6 +268,36 @@ def test_constructors_say_what_is_wrong(arguments, message):
         small(**arguments)
 
 
+def test_the_prior_is_fitted_as_models_are():
+    model, x = prepared(fit_prior=False)
+    pipeline = tf.data.Dataset.from_tensor_slices(x).batch(8)
+    curves = model.fit_prior(
+        pipeline.repeat(), steps_per_epoch=2, epochs=2, validation_data=pipeline, verbose=0).history
+    assert len(curves['val_nll']) == 2
+    model.prior_layer.compile(keras.optimizers.SGD(0.))
+    weights = np.where(np.arange(len(x)) < 9, 2., 0.).astype('float32')
+    weighed = tf.data.Dataset.from_tensors({'events': x, 'sample_weight': weights})
+    losses = [fit['loss'][0] for fit in (
+        model.fit_prior(x, sample_weight=weights, batch_size=len(x), verbose=0).history,
+        model.fit_prior(weighed, verbose=0).history)]
+    some = model.fit_prior(x[:9], verbose=0).history['loss'][0]
+    np.testing.assert_allclose(losses, 2 * some * 9 / len(x), rtol=1e-4)
+    curves = model.fit_prior(x, validation_data=(x, None, weights), batch_size=len(x), verbose=0).history
+    np.testing.assert_allclose(curves['val_loss'][0], losses[0], rtol=1e-4)
+    for events, message in ((None, 'no events'), (x[:0], 'at least one event'),
+                            (pipeline.take(0), 'at least one batch'),
+                            (pipeline.map(lambda x: x + 0.5), 'NaN or outside the support'),
+                            ((batch for batch in [x]), 'fit_prior takes arrays or a tf.data.Dataset')):
+        with pytest.raises(ValueError, match=message):
+            model.fit_prior(events, verbose=0)
+    untrained = small()
+    with pytest.raises(RuntimeError, match='codes of this VQVAE have not been trained: call fit first'):
+        untrained.fit_prior(x)
+    for value in 1.5, np.nan:
+        with pytest.raises(ValueError, match=r'Expected (codes|latents)'):
+            model.traverse(x[:1], 0, [value])
+
+
 def test_bad_input():
     model = small(num_codes=200)
     model.compile()

@@ -174,8 +174,9 @@ def test_any_two_keras_models(tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
 
 
-def test_mixed_precision_stays_near():
-    model, half = make('vae'), make('vae', dtype='mixed_bfloat16')
+@pytest.mark.parametrize('system', ['vae', 'hierarchical_vae'])
+def test_mixed_precision_stays_near(system):
+    model, half = make(system), make(system, dtype='mixed_bfloat16')
     x = some_events(model)
     np.testing.assert_allclose(half.distribution().log_prob(x), model.distribution().log_prob(x), rtol=0.2)
     half.compile()

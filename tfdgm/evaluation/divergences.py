@@ -30,13 +30,15 @@ def kl(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
         seed: of their choice.
 
     Raises:
-        ValueError: if the distributions have batches, or events of different shapes.
+        ValueError: if the distributions have batches, or events of different kinds; or the log-probabilities of one are
+            bounds.
 
     >>> import tfdgm, tensorflow_probability as tfp
     >>> tfdgm.evaluation.kl(tfp.distributions.Normal(0., 1.), tfp.distributions.Normal(2., 1.))
     Estimate(value=2.0, standard_error=0.0)
     """
-    _require_one_of_each(p, q)
+    _require_comparable(p, q)
+    _require_densities(p, q)
     events = _all_events(p, q)
     if events is not None:
         log_p, log_q = _log_probs(p, events), _log_probs(q, events)
@@ -56,9 +58,11 @@ def js(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
     Args: as in `kl`; both with samples and `log_prob`.
 
     Raises:
-        ValueError: if the distributions have batches, or events of different shapes.
+        ValueError: if the distributions have batches, or events of different kinds; or the log-probabilities of one are
+            bounds.
     """
-    _require_one_of_each(p, q)
+    _require_comparable(p, q)
+    _require_densities(p, q)
 
     def to_mixture(log_own, log_other):
         return log_own - np.logaddexp(log_own, log_other) + np.log(2)
@@ -90,13 +94,14 @@ def wasserstein(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 2_0
     Raises:
         ValueError: if the distributions have batches, or events of different shapes.
     """
-    _require_one_of_each(p, q)
+    _require_comparable(p, q)
     seeds = random.split(random.stateless_seed(seed), 2)
     return wasserstein_distance(*(
         one.sample(checks.integer(num_samples, 'num_samples', 2), seed=own) for one, own in zip((p, q), seeds)))
 
 
-def _require_one_of_each(p, q):
+def _require_comparable(p, q):
+    """Raises unless these are two distributions of the same events."""
     for distribution in (p, q):
         checks.instance(distribution, tfd.Distribution, 'a distribution', 'model.distribution()')
         if distribution.batch_shape.rank != 0:
@@ -105,6 +110,18 @@ def _require_one_of_each(p, q):
     if p.event_shape != q.event_shape:
         raise ValueError(f'Expected two distributions of the same events; {p.name} has events of shape '
                          f'{tuple(p.event_shape)}, {q.name} of shape {tuple(q.event_shape)}.')
+
+
+def _require_densities(p, q):
+    """Raises if log-probabilities of models are bounds, or some of probabilities and others of densities."""
+    models = [one.model for one in (p, q) if isinstance(one, DensityDistribution)]
+    for model in models:
+        if model.is_bound:
+            raise ValueError(f'The log-probabilities of {type(model).__name__} are lower bounds, of which no '
+                             'divergence follows: compare samples.')
+    if len({model.support.is_discrete for model in models}) > 1:
+        raise ValueError('One of the models has integers as events and the other real numbers: probabilities and '
+                         'densities cannot be compared.')
 
 
 def _all_events(p, q):

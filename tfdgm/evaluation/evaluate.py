@@ -43,7 +43,7 @@ def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int |
     events, condition = loaded if isinstance(loaded, tuple) else (loaded, None)
     draws = getattr(model, 'num_samples', None)  # Of latents, which other densities have not.
     if num_samples is not None and draws is None:
-        raise ValueError(f'num_samples is for models with latent variables, and {type(model).__name__} has none.')
+        raise ValueError(f'num_samples is for models that draw latents, and {type(model).__name__} draws none.')
     if not isinstance(model, DensityModel):
         figures = model.evaluate(events, condition, batch_size=batch_size, verbose=0, return_dict=True)
         return {**{name: float(value) for name, value in figures.items()}, 'examples': len(events)}

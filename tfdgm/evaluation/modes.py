@@ -62,6 +62,8 @@ def modes_near(samples: ArrayLike, centres: ArrayLike, radius: float) -> Modes:
     Raises:
         ValueError: if there are not two of each, of one shape and finite, or the radius is not positive.
     """
+    if len(checks.as_array(centres)) < 2:
+        raise ValueError(f'Expected two centres of modes or more, got {len(centres)}.')
     samples, centres = checked(samples, centres)
     distances = euclidean_distances(samples, centres)
     near = distances.min(axis=1) <= checks.positive(radius, 'radius')

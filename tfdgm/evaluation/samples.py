@@ -67,7 +67,7 @@ def maximum_mean_discrepancy(first: ArrayLike, second: ArrayLike, bandwidth: flo
     >>> abs(found.value) < 4 * found.standard_error
     True
     """
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     if bandwidth is None:
         some = np.concatenate([first[:500], second[:500]])
         bandwidth = np.median(euclidean_distances(some)[np.triu_indices(len(some), 1)]) or 1.
@@ -105,7 +105,7 @@ def energy_distance(first: ArrayLike, second: ArrayLike) -> Estimate:
     Raises:
         ValueError: if there are not two events each, of one shape and finite.
     """
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     return _discrepancy(first, second, lambda a, b: -euclidean_distances(a, b))
 
 
@@ -155,7 +155,7 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
     >>> round(tfdgm.evaluation.frechet_distance(x, x + [1, 2, 2]), 6)
     9.0
     """
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     covariances = [np.atleast_2d(np.cov(one, rowvar=False)) for one in (first, second)]
     # The trace of the root of a product is that of a symmetric matrix, whose eigenvalues are real.
     values, vectors = linalg.eigh(covariances[0])
@@ -187,7 +187,7 @@ def wasserstein_distance(first: ArrayLike, second: ArrayLike, order: int = 1) ->
     """
     import ot  # Which imports every framework for tensors that there is.
 
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     order = checks.one_of(order, (1, 2), 'order')
     costs = euclidean_distances(first, second, squared=order == 2)
     return float(ot.emd2([], [], costs, numItermax=10_000_000)) ** (1 / order)
@@ -210,7 +210,7 @@ def sliced_wasserstein_distance(first: ArrayLike, second: ArrayLike, projections
     """
     import ot
 
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     return float(ot.sliced_wasserstein_distance(
         first, second, n_projections=checks.integer(projections, 'projections'), seed=checks.seed(seed)))
 
@@ -230,7 +230,7 @@ def manifolds(first: ArrayLike, second: ArrayLike, neighbours: int = 5) -> Manif
     Raises:
         ValueError: if there are not more than k events each, of one shape and finite.
     """
-    first, second = checked(first, second)
+    first, second = centred(first, second)
     if min(len(first), len(second)) <= checks.integer(neighbours, 'neighbours'):
         raise ValueError(f'Expected more than neighbours={neighbours} events in each sample, got {len(first)} and '
                          f'{len(second)}.')
@@ -245,6 +245,13 @@ def manifolds(first: ArrayLike, second: ArrayLike, neighbours: int = 5) -> Manif
         recalled.append((distances <= own_radii).any(axis=1))
     return Manifolds(float(np.mean(hits > 0)), float(np.mean(np.concatenate(recalled))),
                      float(np.mean(hits) / neighbours), float(np.mean(np.concatenate(covered))))
+
+
+def centred(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Two samples as `checked` gives them, less their mean: squares of distances lose digits far from 0."""
+    first, second = checked(first, second)
+    mean = np.concatenate([first, second]).mean(axis=0)
+    return first - mean, second - mean
 
 
 def checked(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

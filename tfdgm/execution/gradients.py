@@ -70,3 +70,14 @@ def recomputed(function):
         return tf.recompute_grad(function)(*args) if tf.executing_eagerly() else in_graph(*args)
 
     return call
+
+
+def shaped(gradients: list, weights: list) -> list:
+    """Gradients whose shapes are known: TensorFlow loses those of products in batches of an unknown size.
+
+    Optimizers such as Muon ask for them.
+    """
+    for gradient, weight in zip(gradients, weights):
+        if tf.is_tensor(gradient) and not isinstance(gradient, tf.IndexedSlices):
+            gradient.set_shape(weight.shape)
+    return gradients

@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfdgm import checks
 from tfdgm.execution import internals
 from tfdgm.implicit.networks import layer_of
 from tfdgm.implicit.spectral import SpectralDense, SpectrallyNormalized
-from tfdgm.networks.dense import called, shape_of
+from tfdgm.networks.dense import called
+from tfdgm.networks.given import refuse_squashed, shape_given
 
 
 class Critic(keras.layers.Layer):
@@ -59,17 +59,9 @@ def checked_critic(critic, event_shape: tuple, condition_features: int):
     Raises:
         ValueError: if it gives no score of each event, or a probability.
     """
-    checks.instance(critic, keras.Model, 'critic', 'a keras.Model')
-    inputs, wanted = len(critic.inputs), 2 if condition_features else 1
-    if inputs != wanted:
-        what = '[events, features of the condition]' if wanted == 2 else 'events alone'
-        raise ValueError(f'The critic should take {what}, {wanted} of inputs; it takes {inputs}.')
-    found = shape_of(critic, event_shape, condition_features)[1:]
+    found = shape_given(critic, 'critic', event_shape, condition_features)
     if found not in ((), (1,)):
         raise ValueError(f'The critic should give one score of each event, {(None, *event_shape)} -> (None, 1); it '
                          f'gives an array of shape {(None, *found)}.')
-    activation = getattr(critic.layers[-1], 'activation', None)
-    if getattr(activation, '__name__', '') in ('sigmoid', 'hard_sigmoid', 'softmax', 'log_sigmoid'):
-        raise ValueError(f'The critic ends in a {activation.__name__}: it should give scores, any real numbers, which '
-                         'the loss turns into probabilities where it needs them. Leave the activation out.')
+    refuse_squashed(critic, 'critic', 'scores')
     return critic

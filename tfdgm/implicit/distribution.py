@@ -9,6 +9,11 @@ from tfdgm.execution import internals, pieces
 tfd = tfp.distributions
 
 
+WITHOUT_DENSITY = (
+    '{} has no density, so it has no log-probabilities: it learns to make samples. Compare samples with data by '
+    'tfdgm.evaluation, or take a tfdgm.DensityModel.')
+
+
 class ImplicitDistribution(ModelDistribution):
     """A `ModelDistribution` whose samples are a function of noise: gradients flow to the weights and the condition.
 
@@ -26,6 +31,9 @@ class ImplicitDistribution(ModelDistribution):
         return pieces.draw(self._model.sample, count, self._model.sampling_batch, condition, seed, given, exact=True)
 
     def _log_prob(self, x):
-        raise NotImplementedError(
-            f'{type(self._model).__name__} has no density, so it has no log-probabilities: it learns to make samples. '
-            'Compare samples with data by tfdgm.evaluation, or take a tfdgm.DensityModel.')
+        raise NotImplementedError(WITHOUT_DENSITY.format(type(self._model).__name__))
+
+    def _without_density(self, *args, **kwargs):
+        raise NotImplementedError(WITHOUT_DENSITY.format(type(self._model).__name__))
+
+    _entropy = _cross_entropy = _mode = _without_density

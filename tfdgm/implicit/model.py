@@ -11,11 +11,12 @@ from tfdgm import checks, random
 from tfdgm.conditions import Condition
 from tfdgm.execution.guard import apply_unless
 from tfdgm.implicit.critic import Critic, checked_critic
-from tfdgm.implicit.distribution import ImplicitDistribution
+from tfdgm.implicit.distribution import WITHOUT_DENSITY, ImplicitDistribution
 from tfdgm.implicit.networks import ConvolutionCritic, ConvolutionGenerator, DenseCritic
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
-from tfdgm.networks.dense import DenseDecoder, called, shape_of
+from tfdgm.networks.dense import DenseDecoder, called
+from tfdgm.networks.given import shape_given
 from tfdgm.support import Integers, Reals, Support
 
 # The widths of dense networks where nobody says otherwise.
@@ -82,7 +83,7 @@ class AdversarialModel(GenerativeModel):
         self.critic_layer = Critic(self._critic_network(critic), self.condition_features, self.spectral_normalization,
                                    dtype=self.dtype_policy, name='critic_layer')
         self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
-        self.generator_loss_tracker = keras.metrics.Mean(name='generator_loss')
+        self.generator_loss_tracker = MeanOrNone(name='generator_loss')
         self.divergence_tracker = keras.metrics.Mean(name=self.divergence_name)
         self.built = True
 
@@ -103,8 +104,7 @@ class AdversarialModel(GenerativeModel):
     def _generator_network(self, given):
         parts = {'dtype': self.dtype_policy, 'name': 'generator_network'}
         if given is not None:
-            checks.instance(given, keras.Model, 'generator', 'a keras.Model')
-            found = shape_of(given, (self.num_latents,), self.condition_features)[1:]
+            found = shape_given(given, 'generator', (self.num_latents,), self.condition_features)
             if found != self.event_shape:
                 raise ValueError(f'The generator should make events of latents, {(None, self.num_latents)} -> '
                                  f'{(None, *self.event_shape)}; it gives an array of shape {(None, *found)}.')
@@ -159,6 +159,9 @@ class AdversarialModel(GenerativeModel):
 
     def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         return self.unscaled(self.generated(random.normals((batch_size, self.num_latents), seed), condition))
+
+    def call(self, x: tf.Tensor, training: bool = False):
+        raise NotImplementedError(WITHOUT_DENSITY.format(type(self).__name__))
 
     # What a system defines -------------------------------------------------------------------------------------------
 
@@ -272,6 +275,13 @@ class AdversarialModel(GenerativeModel):
         self.divergence_tracker.update_state(terms['divergence'], sample_weight)
         if 'generator_loss' in terms:
             self.generator_loss_tracker.update_state(terms['generator_loss'], sample_weight)
+
+
+class MeanOrNone(keras.metrics.Mean):
+    """A mean that is NaN where there was nothing: the generator may have no turn in an epoch."""
+
+    def result(self):
+        return self.total / self.count
 
 
 def of_pair(optimizer):

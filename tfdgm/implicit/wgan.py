@@ -32,7 +32,7 @@ class WGAN(AdversarialModel):
     Args:
         event_shape: shape of one event.
         gradient_penalty: the weight of (norm of the gradient - 1)², between events and samples, in the critic's loss; 0
-            for none.
+            for none. By default 10, and none with `clip`.
         clip: None, or how large the critic's weights may be: after each of its steps they are clipped.
         critic_steps: after how many steps of the critic the generator takes one.
         **kwargs: see `AdversarialModel`.
@@ -43,11 +43,13 @@ class WGAN(AdversarialModel):
 
     divergence_name = 'wasserstein'
 
-    def __init__(self, event_shape: int | Sequence[int], *, gradient_penalty: float = 10., clip: float | None = None,
-                 critic_steps: int = 5, **kwargs):
+    def __init__(self, event_shape: int | Sequence[int], *, gradient_penalty: float | None = None,
+                 clip: float | None = None, critic_steps: int = 5, **kwargs):
         super().__init__(event_shape, critic_steps=critic_steps, **kwargs)
-        self.gradient_penalty = checks.not_negative(gradient_penalty, 'gradient_penalty')
         self.clip = None if clip is None else checks.positive(clip, 'clip')
+        if gradient_penalty is None:
+            gradient_penalty = 10. if clip is None else 0.
+        self.gradient_penalty = checks.not_negative(gradient_penalty, 'gradient_penalty')
 
     def critic_losses(self, real: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
         return generated - real

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs, random
 from tfdgm.latent.model import LatentVariableModel
+from tfdgm.latent_space import require_values
 
 
 def annealed_importance_sampling(
@@ -39,6 +40,7 @@ def annealed_importance_sampling(
 
     Raises:
         ValueError: if an argument is not of its kind, or events, conditions or latents are not valid.
+        RuntimeError: inside a `tf.function`, where values can't be checked.
 
     >>> import tfdgm
     >>> model = tfdgm.VAE(4, num_latents=2, hidden_units=(8,))
@@ -50,15 +52,15 @@ def annealed_importance_sampling(
     (TensorShape([3]), TensorShape([3]))
     """
     checks.instance(model, LatentVariableModel, 'model', 'tfdgm.VAE(…)')
+    require_values('annealed_importance_sampling', 'model.log_prob')
     x, condition, _ = inputs.prepared(model, inputs.array(x, 'events'), condition)
     if z is not None:
         z, _ = model.checked_latents(z, condition)
         if len(z) != len(x):
             raise ValueError(f'Expected latents for each of the {len(x)} events, got {len(z)}.')
         z = tf.cast(z, tf.float32)
-    for value, name in ((num_chains, 'num_chains'), (num_steps, 'num_steps'),
-                        (num_leapfrog_steps, 'num_leapfrog_steps')):
-        checks.integer(value, name)
+    num_chains, num_steps = checks.integer(num_chains, 'num_chains'), checks.integer(num_steps, 'num_steps')
+    num_leapfrog_steps = checks.integer(num_leapfrog_steps, 'num_leapfrog_steps')
     chains = tf.function(_chains, jit_compile=model.uses_xla(model.scores_with_xla), autograph=False)
     with model.explaining():
         return chains(model, tf.cast(x, tf.float32), None if condition is None else tf.convert_to_tensor(condition), z,

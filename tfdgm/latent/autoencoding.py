@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tfdgm import checks, inputs, random
 from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
-from tfdgm.latent_space import LatentSpace
+from tfdgm.latent_space import LatentSpace, require_values
 
 tfd = tfp.distributions
 
@@ -95,8 +95,10 @@ class AutoencodingModel(LatentSpace, DensityModel):
 
         Raises:
             ValueError: if events or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked; the message names what to use there.
         """
-        checks.integer(num_samples, 'num_samples')
+        num_samples = checks.integer(num_samples, 'num_samples')
+        require_values('elbo', 'rate_and_distortion')
         x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
         parts = []
         for start in range(0, len(x), self.scoring_batch):

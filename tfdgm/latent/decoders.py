@@ -6,10 +6,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import ops
 
-from tfdgm import checks
 from tfdgm.execution import extremes
 from tfdgm.layers import Standardization
-from tfdgm.networks.dense import called, joined, shape_of
+from tfdgm.networks.dense import called, joined
+from tfdgm.networks.given import refuse_squashed, shape_given
 from tfdgm.outputs import Output
 from tfdgm.random import uniforms
 from tfdgm.support import Support
@@ -35,12 +35,13 @@ def checked_decoder(network, latent_shape: tuple, output: Output, event_shape: t
     Raises:
         ValueError: if it is none.
     """
-    checks.instance(network, keras.Model, 'decoder', 'a keras.Model')
-    found, shape = shape_of(network, latent_shape, condition_features), (*event_shape, output.num_parameters)
-    if found[1:] != shape and not (found[1:] == event_shape and output.num_parameters == 1):
+    found = shape_given(network, 'decoder', latent_shape, condition_features)
+    shape = *event_shape, output.num_parameters
+    if found != shape and not (found == event_shape and output.num_parameters == 1):
         raise ValueError(f'The decoder should make the parameters of the output {output} from latents, '
                          f'{(None, *latent_shape)} -> {(None, *shape)}; it gives an array of shape '
-                         f'{(None, *found[1:])}.')
+                         f'{(None, *found)}.')
+    refuse_squashed(network, 'decoder', 'parameters, such as logits')
     return network
 
 

@@ -29,7 +29,7 @@ class LatentVariableDistribution(DensityDistribution):
         TensorShape([3])
         """
         if num_samples is not None:
-            checks.integer(num_samples, 'num_samples')
+            num_samples = checks.integer(num_samples, 'num_samples')
         return super().log_prob(value, name, num_samples=num_samples)
 
     def _log_prob(self, x, num_samples=None):

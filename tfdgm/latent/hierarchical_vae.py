@@ -15,6 +15,7 @@ from tfdgm.latent.decoders import OutputDecoder, seen
 from tfdgm.latent.hierarchy import BottomUp, Finest, TopDown, scales_of_event
 from tfdgm.latent.model import Draws, LatentVariableModel
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
+from tfdgm.latent_space import require_values
 from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Support
 
@@ -162,7 +163,9 @@ class HierarchicalVAE(LatentVariableModel):
 
         Raises:
             ValueError: if events or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked.
         """
+        require_values('posterior', 'encoded')
         x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
         features = self.encode_condition(condition)
         return LayersOfLatents(self.top_down, features, self.encoded(tf.cast(x, tf.float32), condition))
@@ -228,7 +231,16 @@ class LayersOfLatents(tfd.Distribution):
         noise = random.normals(shape, random.stateless_seed(seed))
         return ops.reshape(self._path(noise=noise).z, shape)
 
+    def _without_closed_form(self, *args, **kwargs):
+        raise NotImplementedError(
+            'Latents of several layers have no closed form of this, since each layer depends on those above: estimate '
+            'it from samples, z = distribution.sample(10_000), for example a mean as tf.reduce_mean(z, 0). '
+            '`model.encode` gives the means of the posteriors, each given the means above.')
+
+    _mean = _variance = _stddev = _covariance = _mode = _entropy = _without_closed_form
+
     def _log_prob(self, z):
+        checks.static_shape(z, (self._top_down.num_latents,), 'latents')
         shape = np.broadcast_shapes(z.shape[:-1], self._batch)
         z = ops.broadcast_to(z, (*shape, z.shape[-1]))
         # All draws along one axis, before that of the events.

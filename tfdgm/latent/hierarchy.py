@@ -180,7 +180,8 @@ class TopDown(keras.layers.Layer):
 
     def __init__(self, condition_features: int, scales: list, layers: tuple, channels: tuple, activation: str,
                  **kwargs):
-        super().__init__(**kwargs)
+        # Keras would cast the latents too, which stay in float32 as their distributions do.
+        super().__init__(autocast=False, **kwargs)
         policy, self.scales = self.dtype_policy, scales
         self.activation = activation_of(activation)
         self.start = self.add_weight(shape=scales[0], initializer='glorot_uniform', name='start')

@@ -133,9 +133,11 @@ class DoublyReparameterized(ImportanceWeighted):
         encoded = model.encoded(x, condition, training)
         draws = model.draws(x, encoded, noise, condition, training)
         shares = ops.stop_gradient(ops.softmax(draws.log_weights(kl_weight), axis=0))
-        # The decoder's gradient has each draw by its share, that of the encoder, which goes through the latents, by
-        # the square of it. XLA and TensorFlow compute what both evaluations have in common once.
-        weighted = model.draws(x, encoded, noise, condition, training, path_weights=shares).log_weights(kl_weight)
+        # The decoder's gradient has each draw by its share; that of the encoder, which goes through the latents, by the
+        # square of it. With a weight of the KL term, log q(z | x) has it too, and what its own gradient comes to, which
+        # is left out, is so much less. XLA and TensorFlow compute what both evaluations have in common once.
+        path_weights = kl_weight * shares + (1 - kl_weight)
+        weighted = model.draws(x, encoded, noise, condition, training, path_weights).log_weights(kl_weight)
         loss = -ops.sum(shares * weighted, axis=0)
         value = -mean_weight(draws.log_weights(kl_weight))
         return measured(loss + ops.stop_gradient(value - loss), -mean_weight(draws.log_weights()), draws)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tfdgm import inputs
 from tfdgm.autoregressive import GatedPixelCNN
 from tfdgm.density import DensityModel
-from tfdgm.latent.priors import checked_prior_of_codes
+from tfdgm.latent.priors import checked_prior_of_codes, condition_of_prior
 from tfdgm.outputs import Categorical
 
 tfd = tfp.distributions
@@ -46,23 +46,48 @@ class PriorOfCodes:
         later, the codes change, and the prior is to be fitted again.
 
         Args:
-            x: events, an array or a `tf.data.Dataset` of batches.
+            x: events, what becomes an array, or a `tf.data.Dataset` of batches; of the latter, the codes are computed
+                in each epoch.
             y: their conditions, if the model has one.
-            **kwargs: of `fit`. `validation_data` are events, or pairs (events, conditions).
+            **kwargs: of `fit`, such as `sample_weight` or `validation_data`.
 
-        Raises: as `fit`.
+        Raises:
+            RuntimeError: if `fit` has not trained the codes yet.
+            ValueError: as `fit`.
 
         Returns:
             The history of the training.
         """
+        if self.waits_for_data():
+            raise RuntimeError(f'The codes of this {type(self).__name__} have not been trained: call fit first.')
         if kwargs.get('validation_data') is not None:
-            kwargs['validation_data'] = self.codes_for_prior(
-                *keras.utils.unpack_x_y_sample_weight(kwargs['validation_data'])[:2])
+            kwargs['validation_data'] = self._in_codes(
+                *keras.utils.unpack_x_y_sample_weight(kwargs['validation_data']))
+        x, y, sample_weight = self._in_codes(x, y, kwargs.pop('sample_weight', None))
         if not self.prior_layer.compiled:
             self.prior_layer.compile()
-        history = self.prior_layer.fit(*self.codes_for_prior(x, y), **kwargs)
+        history = self.prior_layer.fit(x, y, sample_weight=sample_weight, **kwargs)
         self.prior_is_fitted.assign(1.)
         return history
+
+    def _in_codes(self, x, y, sample_weight) -> tuple:
+        """Codes, conditions of the prior and weights, from the arguments of a `fit` of events."""
+        x, y, sample_weight = inputs.prepared(self, x, y, sample_weight)
+        if not inputs.is_pipeline(x):
+            return *self.codes_for_prior(x, y), sample_weight
+        if not isinstance(x, tf.data.Dataset):
+            raise ValueError(f'fit_prior takes arrays or a tf.data.Dataset, got {type(x).__name__}.')
+
+        def batch_in_codes(*batch):
+            x, condition, sample_weight = self.unpacked(batch if len(batch) > 1 else batch[0])
+            codes = ops.cast(self.quantised(self.vectors(self.valid_events(x), condition)), 'float32')
+            # An event that is not valid has no codes, which the guard of the prior finds.
+            valid = ops.all(self.support.contains(x), axis=tuple(range(1, len(x.shape))))
+            codes = ops.where(ops.reshape(valid, (-1, *[1] * len(self.code_shape))), codes, np.nan)
+            codes, condition, sample_weight = inputs.packed(codes, self._for_prior(condition), sample_weight)
+            return codes if condition is None else keras.utils.pack_x_y_sample_weight(codes, condition, sample_weight)
+
+        return x.map(batch_in_codes, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE), None, None
 
     def codes_for_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None) -> tuple:
         """Codes of events, an array or a pipeline of batches, and the conditions of a prior that has one, else None."""
@@ -93,5 +118,9 @@ class PriorOfCodes:
         return self.prior_layer.sample(batch_size, self._for_prior(condition), seed)
 
     def prior(self, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """The prior p(z), of codes; `condition` is for priors that have one."""
-        return self.prior_layer.distribution(condition)
+        """The prior p(z), of codes; `condition` is for priors that have one.
+
+        Raises:
+            ValueError: if a condition is missing, not valid, or there where the model has none.
+        """
+        return self.prior_layer.distribution(condition_of_prior(self, condition))

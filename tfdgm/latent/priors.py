@@ -151,6 +151,19 @@ def checked_prior_of_codes(prior, code_shape: tuple, num_codes: int, condition):
     return prior
 
 
+def condition_of_prior(model, condition):
+    """The condition as a model's prior takes it: None, if it has none of its own.
+
+    Raises:
+        ValueError: if it is missing or not valid, or the model has none.
+    """
+    if model.prior_layer.condition is not None or condition is None:
+        return condition
+    checks.condition_given(model.condition, condition)
+    checks.conditions(model.condition, condition)
+    return None
+
+
 def check_condition(prior, condition):
     """Raises unless the condition of a prior is none or the model's."""
     if prior.condition not in (None, condition):

@@ -16,9 +16,11 @@ from tfdgm.latent.decoders import ModelDecoder, OutputDecoder, checked_decoder, 
 from tfdgm.latent.model import Draws, LatentVariableModel
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
-from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior
+from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior, condition_of_prior
+from tfdgm.latent_space import require_values
 from tfdgm.networks.convolutional import ConvolutionDecoder, ConvolutionEncoder
-from tfdgm.networks.dense import DenseDecoder, DenseEncoder, called, shape_of
+from tfdgm.networks.dense import DenseDecoder, DenseEncoder, called
+from tfdgm.networks.given import shape_given
 from tfdgm.outputs import Bernoulli, Output
 from tfdgm.support import Support
 
@@ -109,12 +111,11 @@ class VAE(LatentVariableModel):
     def _encoder_network(self, given):
         parts = {'dtype': self.dtype_policy, 'name': 'encoder_network'}
         if given is not None:
-            checks.instance(given, keras.Model, 'encoder', 'a keras.Model')
-            shape = shape_of(given, self.event_shape, self.condition_features)
-            if len(shape) != 2:
+            shape = shape_given(given, 'encoder', self.event_shape, self.condition_features)
+            if len(shape) != 1:
                 raise ValueError(f'The encoder should make a vector of each event, {(None, *self.event_shape)} -> '
-                                 f'(None, n); it gives an array of shape {(None, *shape[1:])}.')
-            self._features = shape[1]
+                                 f'(None, n); it gives an array of shape {(None, *shape)}.')
+            self._features = shape[0]
             return given
         if self._convolves:
             self._features = FEATURES
@@ -235,13 +236,19 @@ class VAE(LatentVariableModel):
 
         Raises:
             ValueError: if events or conditions are not valid.
+            RuntimeError: inside a `tf.function`, where values can't be checked.
         """
+        require_values('posterior', 'encoded')
         x, condition, _ = inputs.prepared(self, inputs.array(x, 'events'), condition)
         return self.posterior_layer.distribution(self.encoded(tf.cast(x, tf.float32), condition))
 
     def prior(self, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """The prior p(z), of vectors of latents; `condition` is for priors that have one."""
-        return self.prior_layer.distribution(condition)
+        """The prior p(z), of vectors of latents; `condition` is for priors that have one.
+
+        Raises:
+            ValueError: if a condition is missing, not valid, or there where the model has none.
+        """
+        return self.prior_layer.distribution(condition_of_prior(self, condition))
 
     def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return self.posterior_layer.mean(self.encoded(x, condition))

@@ -22,6 +22,7 @@ from tfdgm.latent.prior_of_codes import PriorOfCodes
 from tfdgm.latent_space import on_lines
 from tfdgm.networks.convolutional import MapDecoder, MapEncoder, scales_of
 from tfdgm.networks.dense import called, shape_of
+from tfdgm.networks.given import shape_given
 from tfdgm.outputs import Output, checked_output
 from tfdgm.support import Integers, Support
 
@@ -116,12 +117,11 @@ class VQVAE(PriorOfCodes, AutoencodingModel):
                                  f'{self.event_shape} give an encoder, a decoder and a prior.')
             return MapEncoder(self.event_shape[2], self.condition_features, self._scales, self.blocks, self.code_size,
                               self.activation, dtype=self.dtype_policy, name='encoder_network')
-        checks.instance(given, keras.Model, 'encoder', 'a keras.Model')
-        shape = shape_of(given, self.event_shape, self.condition_features)
-        if len(shape) < 3 or shape[-1] != self.code_size:
+        shape = shape_given(given, 'encoder', self.event_shape, self.condition_features)
+        if len(shape) < 2 or shape[-1] != self.code_size:
             raise ValueError(f'The encoder should make vectors of {self.code_size} numbers at one site or more, '
                              f'{(None, *self.event_shape)} -> (None, …, {self.code_size}); it gives an array of shape '
-                             f'{(None, *shape[1:])}.')
+                             f'{(None, *shape)}.')
         return given
 
     @property

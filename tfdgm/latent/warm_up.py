@@ -8,7 +8,7 @@ from tfdgm import checks
 
 @register_keras_serializable('tfdgm')
 class KLWarmUp(keras.callbacks.Callback):
-    """Raises the weight of the KL term linearly from 0 to 1 over the first epochs.
+    """Raises the weight of the KL term linearly from 0 to 1 over the first epochs; after `fit` it is 1 in any case.
 
     A decoder that is strong early learns to do without latents, and then the posterior stays at the prior.
 
@@ -16,7 +16,8 @@ class KLWarmUp(keras.callbacks.Callback):
     C. Sønderby et al., "Ladder variational autoencoders", 2016 (https://arxiv.org/abs/1602.02282).
 
     Args:
-        epochs: after how many epochs the weight is 1, at least 1.
+        epochs: after how many epochs the weight is 1, at least 1. They count from the first of a `fit`, or from its
+            `initial_epoch`.
 
     Raises:
         ValueError: if `epochs` is not an integer of at least 1, or, in `fit`, if the model has no KL term.
@@ -24,9 +25,9 @@ class KLWarmUp(keras.callbacks.Callback):
     >>> import numpy as np, tfdgm
     >>> model = tfdgm.VAE(4, num_latents=2)
     >>> model.compile()
-    >>> _ = model.fit(np.ones([8, 4]), epochs=2, callbacks=[tfdgm.latent.KLWarmUp(4)], verbose=0)
+    >>> _ = model.fit(np.ones([8, 4]), epochs=8, callbacks=[tfdgm.latent.KLWarmUp(4)], verbose=0)
     >>> float(model.kl_weight)
-    0.25
+    1.0
     """
 
     def __init__(self, epochs: int):
@@ -40,6 +41,10 @@ class KLWarmUp(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         self.model.kl_weight.assign(min(1., epoch / self.epochs))
+
+    def on_train_end(self, logs: dict | None = None):
+        # What trains or saves the model next knows nothing of this.
+        self.model.kl_weight.assign(1.)
 
     def get_config(self) -> dict:
         return {'epochs': self.epochs}

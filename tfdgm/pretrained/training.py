@@ -107,6 +107,8 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     if not whole:
         return None
     model.set_weights(checkpoint.best)
+    if recipe['kl_warm_up']:
+        model.kl_weight.assign(1.)  # The best epoch may have been one with less.
     record = record_of(checkpoint, error)
     if recipe['prior'] is not None:
         record_of_prior = run_prior(
