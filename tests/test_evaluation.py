@@ -89,6 +89,9 @@ def test_manifolds_are_those_of_their_definitions(block, monkeypatch):
     real, fake = normals(0), normals(1, 50, shift=0.7)
     np.testing.assert_allclose(evaluation.manifolds(real, fake, 4), by_definition(real, fake, 4), rtol=1e-9)
     assert evaluation.manifolds(real, real + 100.) == (0, 0, 0, 0)
+    # Many of these distances are equal.
+    binary, other = (np.random.default_rng(seed).integers(2, size=[60, 5]) for seed in (0, 1))
+    np.testing.assert_allclose(evaluation.manifolds(binary, other, 4), by_definition(binary, other, 4), rtol=1e-9)
 
 
 @pytest.mark.parametrize('measure', [

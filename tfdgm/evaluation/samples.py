@@ -234,8 +234,9 @@ def manifolds(first: ArrayLike, second: ArrayLike, neighbours: int = 5) -> Manif
     if min(len(first), len(second)) <= checks.integer(neighbours, 'neighbours'):
         raise ValueError(f'Expected more than neighbours={neighbours} events in each sample, got {len(first)} and '
                          f'{len(second)}.')
-    radii, own_radii = (
-        NearestNeighbors(n_neighbors=neighbours).fit(one).kneighbors()[0][:, -1] for one in (first, second))
+    # Distances between integers are often equal, and rounding is not to say which is the larger.
+    radii, own_radii = ((1 + 1e-7) * NearestNeighbors(n_neighbors=neighbours).fit(one).kneighbors()[0][:, -1]
+                        for one in (first, second))
     hits, covered, recalled = np.zeros(len(second)), [], []
     for rows, reach in zip(_blocks(first, second), _blocks(radii, second)):
         distances = euclidean_distances(rows, second)
