@@ -135,7 +135,7 @@ class CausalConvolution(CausalLayer):
         width = image.shape[1] - 2 * margin + self.left + self.right
         if column is not None:
             left, width = left + column, self.columns
-        rows = ops.slice(image, (top, left, 0, 0), (self.rows, width, *image.shape[2:]))
+        rows = ops.slice(image, (top, left, 0, 0), (self.rows, width, -1, -1))
         rows = ops.cast(inputs(rows), self.compute_dtype)
         return self._of_rows(rows) if column is None else self._of_window(rows, 0, 0)
 
