@@ -34,18 +34,9 @@ def some_images():
 def of_tfdgm(wasserstein, seconds):
     import keras
     from keras import layers
+    from measure import Clock
 
     import tfdgm
-
-    class Clock(keras.callbacks.Callback):
-        """Notes when epochs end, and ends the training when it is time."""
-
-        ends = []
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.ends.append(time.perf_counter())
-            measured = self.ends[EPOCHS_TO_WARM_UP - 1:]
-            self.model.stop_training = len(measured) > 3 and measured[-1] - measured[0] > seconds
 
     generator = keras.Sequential([
         keras.Input((LATENTS,)), layers.Dense(7 * 7 * 64), layers.Reshape((7, 7, 64)), layers.ReLU(),
@@ -59,10 +50,10 @@ def of_tfdgm(wasserstein, seconds):
         model = tfdgm.WGAN((28, 28, 1), critic_steps=CRITIC_STEPS, gradient_penalty=PENALTY, **parts)
     else:
         model = tfdgm.GAN((28, 28, 1), **parts)
-    clock = Clock()
+    clock = Clock(seconds)
     model.compile(steps_per_execution=10)
     model.fit(some_images(), batch_size=BATCH, epochs=1_000_000, verbose=0, callbacks=[clock])
-    return IMAGES / statistics.median(np.diff(clock.ends[EPOCHS_TO_WARM_UP - 1:]))
+    return IMAGES / clock.median()
 
 
 def of_torch(wasserstein, seconds):

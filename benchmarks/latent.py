@@ -57,22 +57,12 @@ def network(k):
 
 
 def of_tfdgm(k, seconds):
-    import keras
+    from measure import Clock
 
-    class Clock(keras.callbacks.Callback):
-        """Notes when epochs end, and ends the training when it is time."""
-
-        ends = []
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.ends.append(time.perf_counter())
-            measured = self.ends[EPOCHS_TO_WARM_UP - 1:]
-            self.model.stop_training = len(measured) > 3 and measured[-1] - measured[0] > seconds
-
-    model, x, clock = network(k), some_images(IMAGES[k]), Clock()
+    model, x, clock = network(k), some_images(IMAGES[k]), Clock(seconds)
     model.compile('adam', steps_per_execution=min(50, len(x) // BATCH))
     model.fit(x, batch_size=BATCH, epochs=1_000_000, verbose=0, callbacks=[clock])
-    return len(x) / statistics.median(np.diff(clock.ends[EPOCHS_TO_WARM_UP - 1:]))
+    return len(x) / clock.median()
 
 
 def torch_network():

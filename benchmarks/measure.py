@@ -6,6 +6,8 @@ import re
 import statistics
 import time
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 import tfdgm
@@ -22,6 +24,22 @@ def seconds(*functions, repeats):
             function()
             own.append(time.perf_counter() - start)
     return [statistics.median(own) for own in times]
+
+
+class Clock(keras.callbacks.Callback):
+    """Times the epochs of a `fit`, but for the first two, and ends it after so many seconds."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds, self.ends = seconds, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ends.append(time.perf_counter())
+        self.model.stop_training = len(self.ends) > 4 and self.ends[-1] - self.ends[1] > self.seconds
+
+    def median(self):
+        """Seconds of the median epoch."""
+        return statistics.median(np.diff(self.ends[1:]))
 
 
 def peak_memory():
