@@ -14,16 +14,14 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
-import time
 
 import numpy as np
+from latent import speed
 
 HERE = pathlib.Path(__file__).resolve()
 LATENTS, BATCH, IMAGES, CRITIC_STEPS, PENALTY = 64, 64, 3_200, 5, 10.
-EPOCHS_TO_WARM_UP = 2
 ROUNDS = 3
 
 
@@ -93,14 +91,7 @@ def of_torch(wasserstein, seconds):
             (-scores if wasserstein else softplus(-scores)).mean().backward()
             optimizers[0].step()
 
-    for _ in range(EPOCHS_TO_WARM_UP):
-        epoch()
-    times, start = [], time.perf_counter()
-    while time.perf_counter() - start < seconds or len(times) < 3:
-        began = time.perf_counter()
-        epoch()
-        times.append(time.perf_counter() - began)
-    return IMAGES / statistics.median(times)
+    return speed(epoch, IMAGES, seconds)
 
 
 LIBRARIES = {'tfdgm': of_tfdgm, 'torch': of_torch}

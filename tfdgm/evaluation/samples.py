@@ -31,14 +31,14 @@ class Estimate(NamedTuple):
 
 
 class Manifolds(NamedTuple):
-    """How two samples overlap, by the balls around events that reach to their k-th neighbour in the same sample.
+    """How two samples overlap, by balls around each event with the distance of its k-th nearest neighbour as radius.
 
     Attributes:
-        precision: the share of the second sample in a ball of the first: how good samples are.
-        recall: the share of the first sample in a ball of the second: how much of the data they have.
-        density: in how many balls of the first an event of the second lies, over how many k it would be for the first's
-            own: as `precision`, but an outlier among the data with its large ball counts for less. It may exceed 1.
-        coverage: the share of the balls of the first in which an event of the second lies.
+        precision: the fraction of generated events in a ball of a real one: fidelity.
+        recall: the fraction of real events in a ball of a generated one: diversity.
+        density: the mean number of real events' balls that a generated one lies in, over k: as `precision`, but robust
+            against outliers among the data, whose balls are large. It may exceed 1.
+        coverage: the fraction of real events whose ball holds a generated one.
     """
 
     precision: float
