@@ -32,7 +32,7 @@ from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation import evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
-from tfdgm.implicit import GAN, WGAN
+from tfdgm.implicit import AAE, GAN, GSN, WAE, WGAN
 from tfdgm.latent import VAE, VQVAE, HierarchicalVAE
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel
@@ -41,9 +41,11 @@ from tfdgm.pretrained import training
 __version__ = '0.1.0'
 
 __all__ = [
+    'AAE',
     'FFJORD',
     'FVSBN',
     'GAN',
+    'GSN',
     'IAF',
     'MADE',
     'MAF',
@@ -51,6 +53,7 @@ __all__ = [
     'NICE',
     'VAE',
     'VQVAE',
+    'WAE',
     'WGAN',
     'AffineCouplingFlow',
     'AutoregressiveModel',

@@ -111,6 +111,11 @@ def hashed_normals(x: tf.Tensor, first: int | tf.Tensor, draws: int, size: int) 
     return tfp.distributions.Normal(0., 1.).quantile(uniforms)
 
 
+def seed_of(x: tf.Tensor) -> tf.Tensor:
+    """A stateless seed that follows from the first of some events, float32 `[batch, *event_shape]`."""
+    return tf.bitcast(hashed_normals(tf.cast(x, tf.float32), 0, 1, 2)[0, 0], tf.int32)
+
+
 def _sum_of_values(values, factors):
     """A number of each event, `[batch, 1]`: a sum of its values, each times an odd number; all modulo 2^32."""
     return tf.reduce_sum(values * (factors | 1).view('int32'), axis=1, keepdims=True)

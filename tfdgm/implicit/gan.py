@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.implicit.model import AdversarialModel
+from tfdgm.implicit import losses
+from tfdgm.implicit.generator import GeneratorModel
 
 LOSSES = 'non_saturating', 'minimax'
 
 
 @register_keras_serializable('tfdgm')
-class GAN(AdversarialModel):
+class GAN(GeneratorModel):
     """The generative adversarial network: scores are logits of an event being one of the data.
 
     The metric `js` is the critic's estimate of the Jensen-Shannon divergence between data and samples, in nats: from
@@ -33,7 +33,7 @@ class GAN(AdversarialModel):
         event_shape: shape of one event.
         generator_loss: 'non_saturating', -log D(G(z)), or 'minimax', log(1 - D(G(z))), whose gradient vanishes
             where the critic is sure.
-        **kwargs: see `AdversarialModel`.
+        **kwargs: see `GeneratorModel`.
 
     Raises:
         ValueError: if an argument is not of its kind, or parts don't fit each other.
@@ -46,10 +46,10 @@ class GAN(AdversarialModel):
         self.generator_loss = checks.one_of(generator_loss, LOSSES, 'generator_loss')
 
     def critic_losses(self, real: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
-        return ops.softplus(-real) + ops.softplus(generated)
+        return losses.logistic(real, generated)
 
     def generator_losses(self, generated: tf.Tensor) -> tf.Tensor:
         return ops.softplus(-generated) if self.generator_loss == 'non_saturating' else -ops.softplus(generated)
 
     def divergence(self, real: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
-        return np.log(2) - self.critic_losses(real, generated) / 2
+        return losses.jensen_shannon(real, generated)

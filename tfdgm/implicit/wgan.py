@@ -7,11 +7,11 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
-from tfdgm.implicit.model import AdversarialModel
+from tfdgm.implicit.generator import GeneratorModel
 
 
 @register_keras_serializable('tfdgm')
-class WGAN(AdversarialModel):
+class WGAN(GeneratorModel):
     """The Wasserstein GAN: the critic's scores rise by no more than 1 over a distance of 1.
 
     The difference of the mean scores of events and of samples, the metric `wasserstein`, is then the Wasserstein-1
@@ -35,7 +35,7 @@ class WGAN(AdversarialModel):
             for none. By default 10, and none with `clip`.
         clip: None, or how large the critic's weights may be: after each of its steps they are clipped.
         critic_steps: after how many steps of the critic the generator takes one.
-        **kwargs: see `AdversarialModel`.
+        **kwargs: see `GeneratorModel`.
 
     Raises:
         ValueError: if an argument is not of its kind, or parts don't fit each other.
@@ -73,8 +73,8 @@ class WGAN(AdversarialModel):
         # A norm of zero has no gradient.
         return self.gradient_penalty * (ops.sqrt(squares + 1e-12) - 1)**2
 
-    def after_critic(self):
-        super().after_critic()
+    def after_critics(self, terms: dict):
+        super().after_critics(terms)
         if self.clip is not None:
             for weight in self.critic_layer.trainable_weights:
                 weight.assign(ops.clip(weight, -self.clip, self.clip))

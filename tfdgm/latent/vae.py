@@ -18,16 +18,14 @@ from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent.posteriors import FlowPosterior, NormalPosterior, checked_flow
 from tfdgm.latent.priors import MixtureOfPosteriors, StandardNormal, VampPrior, checked_prior, condition_of_prior
 from tfdgm.latent_space import require_values
-from tfdgm.networks.convolutional import ConvolutionDecoder, ConvolutionEncoder
-from tfdgm.networks.dense import DenseDecoder, DenseEncoder, called
-from tfdgm.networks.given import shape_given
+from tfdgm.networks.autoencoders import convolves, decoder_of, encoder_of
+from tfdgm.networks.convolutional import ConvolutionDecoder
+from tfdgm.networks.dense import called
 from tfdgm.outputs import Bernoulli, Output
 from tfdgm.support import Support
 
 tfd = tfp.distributions
 
-# The widths of dense networks where nobody says otherwise, and how many numbers a convolutional encoder gives.
-HIDDEN_UNITS, FEATURES = (200, 200), 256
 # Up to how many draws the products of dense networks are small enough for XLA to be the faster on CPUs.
 FEW = 8
 
@@ -89,7 +87,8 @@ class VAE(LatentVariableModel):
         checks.instance(output, Output | None, 'output', 'tfdgm.outputs.Bernoulli()')
         self.decoding = self._decoding(decoder, output)
         self.standardization = self.decoding.standardization
-        self.encoder_network = self._encoder_network(encoder)
+        self.encoder_network, self._features = encoder_of(
+            encoder, self.event_shape, self.condition_features, name='encoder_network', **self._network_arguments)
         self.posterior_layer = self._posterior_layer(checked_flow(posterior, self.num_latents))
         self.prior_layer = self._prior_layer(checked_prior(prior, self.num_latents, self.condition))
         self.count_active_latents()
@@ -99,52 +98,31 @@ class VAE(LatentVariableModel):
     def trains_with_xla(self) -> bool:
         """XLA pays on CPUs where operations are small; large products and convolutions TensorFlow does faster."""
         given = self._arguments  # Keras's constructor asks before the attributes are there.
-        convolves = given['hidden_units'] is None and len(checks.event_shape(given['event_shape'])) == 3
-        return not convolves and getattr(given['objective'], 'num_samples', 1) <= FEW
+        shape = checks.event_shape(given['event_shape'])
+        return not convolves(shape, given['hidden_units']) and getattr(given['objective'], 'num_samples', 1) <= FEW
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
     @property
-    def _convolves(self) -> bool:
-        return self.hidden_units is None and len(self.event_shape) == 3
-
-    def _encoder_network(self, given):
-        parts = {'dtype': self.dtype_policy, 'name': 'encoder_network'}
-        if given is not None:
-            shape = shape_given(given, 'encoder', self.event_shape, self.condition_features)
-            if len(shape) != 1:
-                raise ValueError(f'The encoder should make a vector of each event, {(None, *self.event_shape)} -> '
-                                 f'(None, n); it gives an array of shape {(None, *shape)}.')
-            self._features = shape[0]
-            return given
-        if self._convolves:
-            self._features = FEATURES
-            return ConvolutionEncoder(self.event_shape, self.condition_features, self.filters, self.blocks, FEATURES,
-                                      self.activation, **parts)
-        hidden_units = self.hidden_units or HIDDEN_UNITS
-        self._features = hidden_units[-1]
-        return DenseEncoder(self.event_shape, self.condition_features, hidden_units, self.activation, **parts)
+    def _network_arguments(self) -> dict:
+        return {'hidden_units': self.hidden_units, 'filters': self.filters, 'blocks': self.blocks,
+                'activation': self.activation, 'dtype': self.dtype_policy}
 
     def _decoding(self, given, output):
-        parts = {'dtype': self.dtype_policy, 'name': 'network'}
         if isinstance(given, DensityModel):
             if output is not None:
                 raise ValueError('A decoder that is a model has its own output: leave `output` out.')
-            return self._model_decoding(given, parts)
+            return self._model_decoding(given)
         output = output or Bernoulli()
         shape = *self.event_shape, output.num_parameters
         if given is not None:
             network = checked_decoder(given, (self.num_latents,), output, self.event_shape, self.condition_features)
-        elif self._convolves:
-            network = ConvolutionDecoder(self.num_latents, self.condition_features, self.filters, self.blocks,
-                                         self.activation, shape, **parts)
         else:
-            hidden_units = (self.hidden_units or HIDDEN_UNITS)[::-1]
-            network = DenseDecoder(self.num_latents, self.condition_features, hidden_units, self.activation, shape,
-                                   **parts)
+            network = decoder_of(
+                self.num_latents, self.condition_features, shape, name='network', **self._network_arguments)
         return OutputDecoder(network, output, self.event_shape, name='decoding')
 
-    def _model_decoding(self, given, parts):
+    def _model_decoding(self, given):
         condition = Vector(self.num_latents + self.condition_features)
         image = isinstance(given.condition, Image) and given.condition.levels is None
         if given.event_shape != self.event_shape or not (image or given.condition == condition):
@@ -154,7 +132,7 @@ class VAE(LatentVariableModel):
                              f'{given.event_shape} and {given.condition}.')
         network = ConvolutionDecoder(
             self.num_latents, self.condition_features, self.filters, self.blocks, self.activation,
-            (*given.condition.shape, 1), **parts) if image else None
+            (*given.condition.shape, 1), dtype=self.dtype_policy, name='network') if image else None
         return ModelDecoder(given, network, name='decoding')
 
     def _posterior_layer(self, flow):

@@ -1,0 +1,268 @@
+"""GSN: a generative stochastic network, a Markov chain that corrupts events and denoises them."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from keras.saving import register_keras_serializable
+from numpy.typing import ArrayLike
+
+from tfdgm import checks, random
+from tfdgm.conditions import Condition
+from tfdgm.distribution import ModelDistribution, condition_tensor
+from tfdgm.implicit.denoiser import Denoiser
+from tfdgm.implicit.distribution import WITHOUT_DENSITY
+from tfdgm.layers import Standardization
+from tfdgm.model import GenerativeModel
+from tfdgm.outputs import Output
+from tfdgm.outputs.discrete import checked_output
+from tfdgm.support import Support
+
+
+class ChainDistribution(ModelDistribution):
+    """A `ModelDistribution` whose samples are states of Markov chains."""
+
+    def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
+               name: str = 'sample', burn_in: int | None = None, thinning: int | None = None) -> tf.Tensor:
+        """`tfd.Distribution.sample`: by default, the last state of a chain of its own for each sample.
+
+        Args:
+            sample_shape: how many events, an integer or a shape.
+            seed: an integer, a stateless seed, or None.
+            name: a name for its operations.
+            burn_in: after how many steps a chain is taken to have forgotten where it started; None for the model's.
+            thinning: None; or samples are states of one chain for each condition, so many steps apart.
+
+        Returns:
+            `[*sample_shape, *batch_shape, *event_shape]`, float32.
+
+        Raises:
+            ValueError: if an argument is not of its kind.
+        """
+        checks.sample_shape(sample_shape)
+        burn_in = self._model.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in')
+        if thinning is None:
+            return super().sample(sample_shape, seed, name, given=(tf.constant(burn_in),))
+        shape = [int(size) for size in np.reshape(sample_shape, -1)]
+        condition = None if self._condition is None else tf.reshape(
+            self.condition, (-1, *self._model.condition.shape))
+        chain = self._model.chain(
+            int(np.prod(shape)), 1 if condition is None else len(condition), burn_in=burn_in, thinning=thinning,
+            condition=condition, seed=seed)
+        return tf.reshape(chain, (*shape, *self.batch_shape, *self._model.event_shape))
+
+    def _log_prob(self, x):
+        raise NotImplementedError(WITHOUT_DENSITY.format(type(self._model).__name__))
+
+
+@register_keras_serializable('tfdgm')
+class GSN(GenerativeModel):
+    """The generative stochastic network: a chain whose every step corrupts an event and draws another by a denoiser.
+
+    Hidden layers keep what the chain is about from one step to the next. Training walks back: the chain goes some steps
+    away from an event, and each is to find it again. What the chain draws in the long run is the model; the loss is the
+    mean of -log p(event | corrupted state) over the steps, in nats, and not that of samples.
+
+    Source: Y. Bengio, É. Thibodeau-Laufer, G. Alain and J. Yosinski, "Deep generative stochastic networks trainable by
+    backprop", 2014 (https://arxiv.org/abs/1306.1091).
+
+    >>> import numpy as np, tfdgm
+    >>> model = tfdgm.GSN((8, 8, 1), hidden_units=(32, 32), burn_in=10)
+    >>> model.distribution().sample(3, seed=0).shape
+    TensorShape([3, 8, 8, 1])
+    >>> model.chain(num_steps=20, num_chains=2, seed=0).shape
+    TensorShape([20, 2, 8, 8, 1])
+
+    Args:
+        event_shape: shape of one event.
+        output: the family of each site given the hidden layers, one of `tfdgm.outputs`; by default `Bernoulli()`.
+        hidden_units: the widths of the hidden layers.
+        corruption: how much of an event is lost at each step: the share of its integers that become any, or the
+            standard deviation of what is added to standardised real values.
+        noise: the standard deviation of what is added to the hidden layers but the first, before and after their
+            hyperbolic tangent.
+        walk_back: how many steps the chain takes from each event in training.
+        burn_in: after how many steps the state of a chain is a sample.
+        condition: what the events depend on; the first hidden layer sees its features.
+        seed: of the noise of training, an integer from 0; None draws one.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Raises:
+        ValueError: if an argument is not of its kind.
+    """
+
+    distribution_class = ChainDistribution
+    trains_with_xla = samples_with_xla = scores_with_xla = True
+
+    def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
+                 hidden_units: Sequence[int] = (500, 500), corruption: float = 0.4, noise: float = 2.,
+                 walk_back: int = 4, burn_in: int = 200, condition: Condition | None = None, seed: int | None = 0,
+                 **kwargs):
+        super().__init__(event_shape, condition=condition, **kwargs)
+        self._output = checked_output(output)
+        self.hidden_units = checks.integers(hidden_units, 'hidden_units')
+        self.corruption = checks.positive(corruption, 'corruption')
+        if self.support.is_discrete and self.corruption > 1:
+            raise ValueError(f'corruption of integers is a share of them, at most 1; got {corruption}.')
+        self.noise = checks.not_negative(noise, 'noise')
+        self.walk_back = checks.integer(walk_back, 'walk_back')
+        self.burn_in = checks.integer(burn_in, 'burn_in')
+        self.seed = checks.seed(seed)
+        self.standardization = None if self.support.is_discrete else Standardization(
+            self.event_shape, dtype='float32', name='standardization')
+        self.denoiser = Denoiser(
+            self.num_sites, self.output.num_parameters, self.hidden_units, self.noise, self.condition_features,
+            dtype=self.dtype_policy, name='denoiser')
+        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self.built = True
+
+    @property
+    def output(self) -> Output:
+        """The family of each site given the hidden layers."""
+        return self._output
+
+    @property
+    def support(self) -> Support:
+        return self.output.support
+
+    # The chain -------------------------------------------------------------------------------------------------------
+
+    def corrupted(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Events of which a part is lost; real values are standardised."""
+        if not self.support.is_discrete:
+            return x + self.corruption * random.normals(ops.shape(x), seed)
+        uniforms = random.uniforms(ops.shape(x), seed)
+        # Those below the share are uniform up to it.
+        return ops.where(uniforms < self.corruption, self._any_value(uniforms / self.corruption), x)
+
+    def _any_value(self, uniforms):
+        return ops.minimum(ops.floor(uniforms * self.support.levels), self.support.levels - 1)
+
+    def seen(self, x: tf.Tensor) -> tf.Tensor:
+        """Events as the network sees them: integers from 0 to 1, real values standardised."""
+        return ops.reshape(x / (self.support.levels - 1) if self.support.is_discrete else x, (-1, self.num_sites))
+
+    def step(self, x: tf.Tensor, hidden: list, condition: tf.Tensor | None, seed: tf.Tensor) -> tuple:
+        """One step of chains.
+
+        Args:
+            x: where they are, `[batch, *event_shape]`; real values standardised.
+            hidden: the hidden layers there, `[batch, units]` each.
+            condition: one for each chain, or None.
+            seed: a stateless seed.
+
+        Returns:
+            The parameters of the distribution of the next event, `[batch, *event_shape, num_parameters]`, and the
+            hidden layers then.
+        """
+        corruption_seed, noise_seed = random.split(seed, 2)
+        seen = self.seen(self.corrupted(x, corruption_seed))
+        parameters, hidden = self.denoiser(seen, hidden, self.encode_condition(condition), noise_seed)
+        parameters = ops.reshape(parameters, (-1, *self.event_shape, self.output.num_parameters))
+        return ops.cast(parameters, 'float32'), hidden
+
+    def drawn(self, parameters: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Events with such parameters; real values standardised."""
+        shape = ops.shape(parameters)[0], *self.event_shape, self.output.num_uniforms
+        return ops.stop_gradient(self.output.quantile(parameters, random.uniforms(shape, seed)))
+
+    def walk(self, x: tf.Tensor, hidden: list, num_steps, condition: tf.Tensor | None, seed: tf.Tensor) -> tuple:
+        """Where chains are after some steps, in x and in the hidden layers."""
+        def body(index, x, *hidden):
+            step_seed, event_seed = random.split(random.fold_in(seed, index), 2)
+            parameters, hidden = self.step(x, hidden, condition, step_seed)
+            return index + 1, self.drawn(parameters, event_seed), *hidden
+
+        shapes = tf.TensorShape([]), *(part.shape for part in (x, *hidden))
+        _, x, *hidden = tf.while_loop(
+            lambda index, *state: index < num_steps, body, (0, x, *hidden), shape_invariants=shapes)
+        return x, hidden
+
+    def start(self, batch_size: int, seed: tf.Tensor) -> tf.Tensor:
+        """Where chains start: any integers at each site, or standard normal values."""
+        shape = batch_size, *self.event_shape
+        if self.support.is_discrete:
+            return self._any_value(random.uniforms(shape, seed))
+        return random.normals(shape, seed)
+
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor,
+               burn_in: tf.Tensor | int | None = None) -> tf.Tensor:
+        start_seed, seed = random.split(seed, 2)
+        x, hidden = self.start(batch_size, start_seed), self.denoiser.start(batch_size)
+        return self._in_units(self.walk(x, hidden, self.burn_in if burn_in is None else burn_in, condition, seed)[0])
+
+    def _in_units(self, x):
+        return x if self.standardization is None else self.standardization(x, invert=True)[0]
+
+    def states(self, num_steps: int, thinning: int, x: tf.Tensor, condition: tf.Tensor | None,
+               seed: tf.Tensor) -> tf.Tensor:
+        """States of chains that start from events: `[num_steps, batch, *event_shape]`, `thinning` steps apart."""
+        def body(state, index):
+            return self.walk(*state, thinning, condition, random.fold_in(seed, index))
+
+        start = x if self.standardization is None else self.standardization(x)[0], self.denoiser.start(x.shape[0])
+        return self._in_units(tf.scan(body, tf.range(num_steps), start)[0])
+
+    def chain(self, num_steps: int, num_chains: int = 1, *, start: ArrayLike | None = None, burn_in: int = 0,
+              thinning: int = 1, condition: ArrayLike | None = None, seed: int | tf.Tensor | None = None) -> tf.Tensor:
+        """States of chains, one after the other: `[num_steps, num_chains, *event_shape]`.
+
+        `tfdgm.evaluation.mixing` says of them how far they depend on each other.
+
+        Args:
+            num_steps: how many states of each chain.
+            num_chains: how many chains; as many as there are events in `start`, if that is given.
+            start: the events that they start from, `[num_chains, *event_shape]`; None for noise.
+            burn_in: how many steps come before the first state.
+            thinning: how many steps there are from one state to the next.
+            condition: of a conditional model, one for each chain.
+            seed: an integer, a stateless seed, or None.
+
+        Raises:
+            ValueError: if an argument is not of its kind.
+        """
+        num_steps, burn_in = checks.integer(num_steps, 'num_steps'), checks.integer(burn_in, 'burn_in', 0)
+        thinning = checks.integer(thinning, 'thinning')
+        seeds = random.split(random.stateless_seed(seed), 2)
+        condition = condition_tensor(self.condition, condition)
+        if start is None:
+            num_chains = checks.integer(num_chains, 'num_chains')
+            start = self._in_units(self.start(num_chains, seeds[0]))
+        else:
+            checks.events(self, start)
+            start = tf.convert_to_tensor(start, tf.float32)
+        if condition is not None and condition.shape[0] != start.shape[0]:
+            raise ValueError(f'Expected one condition for each of the {start.shape[0]} chains, got '
+                             f'{condition.shape[0]}.')
+        # States before the first are left out: the first of those that are so many steps apart is one behind them.
+        skipped = -(-burn_in // thinning)
+        states = self.run(self.states, num_steps + skipped, thinning, start, condition, seeds[1],
+                          jit_compile=self.uses_xla(self.samples_with_xla))
+        return states[skipped:]
+
+    # Training --------------------------------------------------------------------------------------------------------
+
+    def walk_back_losses(self, x: tf.Tensor, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        """The mean of -log p(event | corrupted state) over the steps of chains that start from events: `[batch]`."""
+        x = self.valid_events(x)
+        x = x if self.standardization is None else self.standardization(x)[0]
+        state, hidden, losses = x, self.denoiser.start(ops.shape(x)[0]), 0.
+        sites = tuple(range(1, 1 + len(self.event_shape)))
+        for step in range(self.walk_back):
+            step_seed, event_seed = random.split(random.fold_in(seed, step), 2)
+            parameters, hidden = self.step(state, hidden, condition, step_seed)
+            losses -= ops.sum(self.output.log_prob(parameters, x), axis=sites) / self.walk_back
+            state = self.drawn(parameters, event_seed)
+        return losses
+
+    def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        return self.walk_back_losses(x, condition, ops.cast(self._noise_seeds.next(), 'int32'))
+
+    def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        # As the event says that comes first.
+        return self.walk_back_losses(x, condition, random.seed_of(x))
+
+    def call(self, x: tf.Tensor, training: bool = False):
+        raise NotImplementedError(WITHOUT_DENSITY.format(type(self).__name__))
