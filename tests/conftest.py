@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tfdgm.model import GenerativeModel
+from tfdgm.model import Model
 
 # TensorFlow never releases a program of XLA's: only tests that are marked `xla`, or ask for it, compile by it.
-GenerativeModel.xla = False
+Model.xla = False
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +29,9 @@ def seeded(request):
     gc.collect()
     gc.freeze()  # What has stayed so far, stays; the next collections need not look at it.
     keras.utils.set_random_seed(0)
-    GenerativeModel.xla = 'xla' in request.keywords
+    Model.xla = 'xla' in request.keywords
     yield
-    GenerativeModel.xla = False
+    Model.xla = False
 
 
 @pytest.fixture

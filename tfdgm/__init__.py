@@ -30,12 +30,12 @@ from tfdgm.autoregressive import (
 from tfdgm.data import planes, sound, tables
 from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
-from tfdgm.evaluation import evaluate, pictures
+from tfdgm.evaluation import Classifier, evaluate, pictures
 from tfdgm.flows import FFJORD, IAF, MAF, NICE, AffineCouplingFlow, FlowModel, Glow, NeuralSplineFlow, RealNVP
-from tfdgm.implicit import AAE, GAN, GSN, WAE, WGAN
+from tfdgm.implicit import AAE, GAN, GSN, WAE, WGAN, CycleGAN
 from tfdgm.latent import VAE, VQVAE, HierarchicalVAE
 from tfdgm.latent_space import LatentSpace
-from tfdgm.model import GenerativeModel
+from tfdgm.model import GenerativeModel, Model
 from tfdgm.pretrained import training
 
 __version__ = '0.1.0'
@@ -58,6 +58,8 @@ __all__ = [
     'AffineCouplingFlow',
     'AutoregressiveModel',
     'CausalTransformer',
+    'Classifier',
+    'CycleGAN',
     'DensityDistribution',
     'DensityModel',
     'FlowModel',
@@ -69,6 +71,7 @@ __all__ = [
     'Independent',
     'LatentSpace',
     'MarkovChain',
+    'Model',
     'ModelDistribution',
     'NeuralSplineFlow',
     'PixelCNN',

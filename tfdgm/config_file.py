@@ -13,7 +13,7 @@ import sys
 
 CONFIG, CARD = 'config.json', 'README.md'
 
-PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results'
+PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results', 'samples'
 NEEDED = 'model', 'dataset', 'training'
 LARGEST, DEEPEST = 2**24, 50
 
@@ -31,6 +31,9 @@ TYPES = {
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
                'data': TEXT, 'classes': NAMES, 'rate': INTEGER, 'diverged': INTEGER},
     'results': {'examples': INTEGER, 'num_samples': INTEGER},
+    'samples': {'features': TEXT, 'split': TEXT, 'events': INTEGER, 'frechet_distance': NUMBER,
+                'kernel_distance': NUMBER, 'standard_error': NUMBER, 'precision': NUMBER, 'recall': NUMBER,
+                'density': NUMBER, 'coverage': NUMBER},
 }
 # What is never missing, nor null.
 ALWAYS = {
@@ -38,6 +41,7 @@ ALWAYS = {
     'training': (),
     'record': ('epochs', 'best_epoch', 'minutes', 'hardware'),
     'results': ('examples',),
+    'samples': ('features', 'split', 'events'),
 }
 
 
@@ -45,6 +49,9 @@ ALWAYS = {
 FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
          'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f')}
+SHOWN_OF_SAMPLES = {'frechet_distance': ('Fréchet distance', '.3g'), 'kernel_distance': ('kernel distance', '.2g'),
+                    'standard_error': ('± ', '.1g'), **{name: (name, '.3f') for name in (
+                        'precision', 'recall', 'density', 'coverage')}}
 OF_DENSITIES = 'nll', 'standard_error', 'bits_per_dim'
 
 
@@ -71,7 +78,7 @@ def read_config(path: str | os.PathLike) -> dict:
         raise ValueError(f'{path} has no {" and no ".join(missing)}; see zoo/nade_digits/{CONFIG} for an example.')
     for part, value in config.items():
         check(value, PART_TYPES[part], f'{path}: "{part}"')
-    for part in 'dataset', 'training', 'record':
+    for part in 'dataset', 'training', 'record', 'samples':
         if part in config:
             check_values(config[part], part, f'"{part}"', path)
     if 'record' in config:
@@ -92,6 +99,15 @@ def shown(results: dict) -> dict:
             title, form = SHOWN.get(name, (name, '.4f'))
             figures[title] = format(value, form)
     return figures
+
+
+def shown_samples(samples: dict) -> dict:
+    """The measures of samples as texts, by what stands above them."""
+    shown = {title: format(samples[name], form) for name, (title, form) in SHOWN_OF_SAMPLES.items() if name in samples}
+    error = shown.pop('± ', None)
+    if error is not None:
+        shown['kernel distance'] += f' ± {error}'
+    return shown
 
 
 def shown_record(record: dict) -> tuple[str, str]:

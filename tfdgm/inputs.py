@@ -12,7 +12,7 @@ def prepared(model, x, y=None, sample_weight=None, predicting: bool = False) -> 
     """Checks what is passed to `fit`, `evaluate` or `predict`: arrays wholly, a `tf.data.Dataset` by its shapes.
 
     Args:
-        model: a `tfdgm.GenerativeModel`.
+        model: a `tfdgm.Model`.
         x: events: what becomes an array, a pipeline, or {'events': …, 'sample_weight': …}.
         y: their conditions, or None.
         sample_weight: one for each event, or None.

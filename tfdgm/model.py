@@ -1,4 +1,4 @@
-"""GenerativeModel: base class of every model."""
+"""Model and GenerativeModel: base classes of every model."""
 
 import abc
 import functools
@@ -21,12 +21,11 @@ from tfdgm.support import Support
 from tfdgm.trainer import Trainer
 
 
-class GenerativeModel(Checkpointed, Trainer):
-    """A distribution of events from which one can sample, as a Keras model.
+class Model(Checkpointed, Trainer):
+    """A Keras model of events, with a condition or without.
 
-    Keras's target `y` is the condition: `model.fit(images, labels)` learns p(x | label). A subclass implements
-    `training_loss`, `sample` and `support`, and has made its weights when its constructor returns. Its configuration is
-    the arguments that it was made with; where an attribute has an argument's name, its value counts.
+    A subclass implements `training_loss` and `support`, and has made its weights when its constructor returns. Its
+    configuration is the arguments that it was made with; where an attribute has an argument's name, its value counts.
 
     Args:
         event_shape: shape of one event, such as `(28, 28, 1)`; an integer stands for a vector of that length.
@@ -40,9 +39,6 @@ class GenerativeModel(Checkpointed, Trainer):
 
     # Whether events may be shorter than `event_shape`, filled up with NaN: see `padding`.
     variable_length = False
-
-    # The kind of `ModelDistribution` that `distribution` makes.
-    distribution_class = ModelDistribution
 
     # The layer that standardises real values, in models that have one: see `adapt`.
     standardization = None
@@ -74,19 +70,10 @@ class GenerativeModel(Checkpointed, Trainer):
     def support(self) -> Support:
         """The numbers that a site of an event can hold."""
 
-    @abc.abstractmethod
-    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        """Draws `batch_size` events, one for each condition, with a stateless seed: int32 `[2]`."""
-
     @property
     def num_sites(self) -> int:
         """How many numbers an event has."""
         return int(np.prod(self.event_shape))
-
-    @property
-    def sampling_batch(self) -> int:
-        """How many events are drawn at once, a power of two: see `tfdgm.execution.pieces`."""
-        return pieces.size_of(self.num_sites)
 
     def padding(self, x: tf.Tensor) -> tf.Tensor:
         """Which numbers of events `[batch, *event_shape]` only fill them up: booleans of the same shape."""
@@ -140,22 +127,6 @@ class GenerativeModel(Checkpointed, Trainer):
         checks.events(self, x)
         self.standardization.initialize(x)
 
-    def distribution(self, condition: ArrayLike | None = None, validate_args: bool = False) -> ModelDistribution:
-        """This model as a `tfd.Distribution`. It is free to make, owns no variables and follows the training.
-
-        Args:
-            condition: for a conditional model, values of the condition: `[*batch_shape, *condition.shape]`. Their
-                leading shape is the batch shape of the distribution.
-            validate_args: whether `log_prob` checks that its argument lies in the support, at some cost.
-
-        Returns:
-            A `tfd.Distribution` with event shape `event_shape`.
-
-        Raises:
-            ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
-        """
-        return self.distribution_class(self, condition, validate_args=validate_args)
-
     def run(self, method: Callable, *args, jit_compile: bool):
         """Calls one of the model's methods as a compiled function, which is kept for the next call.
 
@@ -197,3 +168,41 @@ class GenerativeModel(Checkpointed, Trainer):
     @classmethod
     def from_config(cls, config: dict):
         return cls(**keras.saving.deserialize_keras_object(config))
+
+
+class GenerativeModel(Model):
+    """A distribution of events from which one can sample, as a Keras model.
+
+    Keras's target `y` is the condition: `model.fit(images, labels)` learns p(x | label). A subclass implements
+    `sample`, and what `Model` asks for.
+
+    Args: as in `Model`.
+    """
+
+    # The kind of `ModelDistribution` that `distribution` makes.
+    distribution_class = ModelDistribution
+
+    @abc.abstractmethod
+    def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+        """Draws `batch_size` events, one for each condition, with a stateless seed: int32 `[2]`."""
+
+    @property
+    def sampling_batch(self) -> int:
+        """How many events are drawn at once, a power of two: see `tfdgm.execution.pieces`."""
+        return pieces.size_of(self.num_sites)
+
+    def distribution(self, condition: ArrayLike | None = None, validate_args: bool = False) -> ModelDistribution:
+        """This model as a `tfd.Distribution`. It is free to make, owns no variables and follows the training.
+
+        Args:
+            condition: for a conditional model, values of the condition: `[*batch_shape, *condition.shape]`. Their
+                leading shape is the batch shape of the distribution.
+            validate_args: whether `log_prob` checks that its argument lies in the support, at some cost.
+
+        Returns:
+            A `tfd.Distribution` with event shape `event_shape`.
+
+        Raises:
+            ValueError: if the condition is missing, unexpected, of the wrong shape or not a valid value.
+        """
+        return self.distribution_class(self, condition, validate_args=validate_args)

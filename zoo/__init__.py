@@ -41,7 +41,7 @@ def load(name: str):
         name: one of `names()`.
 
     Returns:
-        A `tfdgm.GenerativeModel` with its trained weights, compiled with Adam.
+        A `tfdgm.Model` with its trained weights, compiled with Adam.
 
     Raises:
         ValueError: if there is none of that name.

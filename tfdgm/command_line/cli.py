@@ -27,6 +27,11 @@ LabelOption = Annotated[str | None, typer.Option(
     help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
 
 
+# The classifier of the zoo that knows a dataset, and what to compare by where there is none.
+FEATURES = {'mnist': 'features_mnist', 'binarized_mnist': 'features_mnist', 'fashion_mnist': 'features_fashion_mnist'}
+VALUES = 'values'
+
+
 @app.command('list')
 def list_models():
     """List the pretrained models.
@@ -190,8 +195,14 @@ def evaluate(
     record: Annotated[bool, typer.Option('--record', help='Write the result into the configuration and card.')] = False,
     num_samples: Annotated[int | None, typer.Option(
         min=1, help='Of a model with latent variables, how many draws the bound of the likelihood takes.')] = None,
+    likelihood: Annotated[bool, typer.Option(help='Whether to score the data.')] = True,
+    samples: Annotated[int, typer.Option(
+        min=0, help='How many samples to compare with as many of the data; 0 for none.')] = 2000,
+    features: Annotated[str | None, typer.Option(
+        help="By what to compare them: a classifier's name or folder, or `values`; by default the zoo's for such data, "
+             'or else the values.')] = None,
 ):
-    """Measure the likelihood of held-out data, or the loss of a model without one.
+    """Measure the likelihood of held-out data, or the loss of a model without one, and how much samples are like them.
 
     Example: `tfdgm evaluate nade_digits --split validation`
     """
@@ -201,6 +212,7 @@ def evaluate(
     config = config_file.read_config(folder)
     start_tensorflow()
     from tfdgm import data, pretrained
+    from tfdgm.evaluation import can_be_measured, measured
     from tfdgm.evaluation.evaluate import arguments_for, held_out
     from tfdgm.pretrained import cards, recipes
 
@@ -208,16 +220,76 @@ def evaluate(
     model = pretrained.load(folder)
     arguments = arguments_for(model, config, dataset) if dataset else config['dataset']
     examples = data.load(split=split, **arguments)  # It may show a progress bar of its own.
-    with terminal.status(f'Scoring {arguments["name"]}, {split}'):
-        result = held_out(model, examples, num_samples=num_samples)
-    if record:
+    title = f'{arguments["name"]}, {split}'
+    if likelihood:
+        with terminal.status(f'Scoring {title}'):
+            result = held_out(model, examples, num_samples=num_samples)
         config['results'] = {**config.get('results', {}), split: {
             name: round(value, 7) for name, value in result.items()}}
+        figures = config_file.shown(result)
+        terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures),
+                            f'{title}: {result["examples"]:,} examples')
+    if samples and can_be_measured(model):
+        name, classifier = features_for(features, config['dataset']['name'], model)
+        with terminal.status('Drawing samples and comparing them'):
+            result = measured(model, examples, classifier, samples)
+        config['samples'] = {'features': name, 'split': split, **{
+            name: round(value, 7) for name, value in result.items()}}
+        figures = config_file.shown_samples(result)
+        terminal.show_table([(name, *figures.values())], ('features', *figures),
+                            f'{title}: {result["events"]:,} samples beside as many examples')
+    if record:
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
-    title = f'{arguments["name"]}, {split}: {result["examples"]:,} examples'
-    figures = config_file.shown(result)
-    terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures), title)
+
+
+@app.command()
+def translate(
+    name: Name,
+    file: Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')],
+    output: Annotated[pathlib.Path, typer.Option(
+        '--output', '-o', help='A .png for a grid of images, a .csv for a table, a .npy for any.')],
+    back: Annotated[bool, typer.Option('--back', help='From B to A, instead of from A to B.')] = False,
+):
+    """Translate events from one kind to another, by a model that learned from both.
+
+    Example: `tfdgm translate cyclegan_mnist_usps digits.npy -o translated.png`
+    """
+    check_target(output, '.png', '.csv', '.npy')
+    if not file.is_file():
+        raise FileNotFoundError(f'There is no file {file}.')
+    folder = folder_of(name)
+    config = config_file.read_config(folder)
+    start_tensorflow()
+    from tfdgm import pretrained
+    from tfdgm.implicit import CycleGAN
+    from tfdgm.pretrained import files
+
+    model = pretrained.load(folder)
+    if not isinstance(model, CycleGAN):
+        raise ValueError(f'{type(model).__name__} does not translate; tfdgm.CycleGAN does.')
+    files.check_kind(output, model, config)
+    translated = model.translate(files.read(file, model, config), *('BA' if back else 'AB'))
+    files.write(output, translated.numpy(), config)
+    terminal.say(f'{len(translated)} translations in {output}')
+
+
+def features_for(name: str | None, dataset: str, model) -> tuple:
+    """By what samples of a model are compared with data: a classifier and its name, or None and 'values'."""
+    from tfdgm import pretrained
+    from tfdgm.evaluation import Classifier
+
+    if name == VALUES:
+        return VALUES, None
+    if name is None:
+        name = FEATURES.get(dataset)
+        if name is None or pretrained.build(config_file.read_config(zoo.folder(name))).event_shape != model.event_shape:
+            return VALUES, None
+    classifier = pretrained.load(folder_of(name))
+    if not isinstance(classifier, Classifier):
+        raise ValueError(f'--features names a classifier, such as features_mnist, or `{VALUES}`; {name} is a '
+                         f'{type(classifier).__name__}.')
+    return pathlib.Path(name).name, classifier
 
 
 def start_tensorflow():

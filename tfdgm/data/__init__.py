@@ -8,11 +8,14 @@ name is one of TensorFlow Datasets.
 
 from tfdgm.data import planes, sound, tables
 from tfdgm.data.errors import DatasetUnavailableError, EmptySplitError
-from tfdgm.data.loading import as_arrays, columns_of, details_of, load
+from tfdgm.data.in_memory import as_arrays
+from tfdgm.data.loading import columns_of, details_of, load
 from tfdgm.data.pixels import BINARIZATIONS
 from tfdgm.data.published import LONGEST_SOUND, SAMPLE_RATES, SOUND_LEVELS, TABLES
 from tfdgm.data.splits import SPLITS
+from tfdgm.data.translation import are_matched, unpaired
 
 __all__ = [
     'BINARIZATIONS', 'LONGEST_SOUND', 'SAMPLE_RATES', 'SOUND_LEVELS', 'SPLITS', 'TABLES', 'DatasetUnavailableError',
-    'EmptySplitError', 'as_arrays', 'columns_of', 'details_of', 'load', 'planes', 'sound', 'tables']
+    'EmptySplitError', 'are_matched', 'as_arrays', 'columns_of', 'details_of', 'load', 'planes', 'sound', 'tables',
+    'unpaired']

@@ -8,7 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import checks
-from tfdgm.data import arrays, digits, folders, images, parquet, paths, pixels, planes, published, recordings, tables
+from tfdgm.data import (
+    arrays,
+    digits,
+    folders,
+    images,
+    parquet,
+    paths,
+    pixels,
+    planes,
+    published,
+    recordings,
+    tables,
+    translation,
+)
 
 OF_IMAGES = 'binarization', 'levels', 'size', 'labels'
 # What each kind is called, and which arguments it takes.
@@ -40,9 +53,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         binarization: None for the values as they are; 'threshold' for 1 where a value is above the middle; 'fixed'
             for one random draw, with the scaled value as the probability of 1; 'dynamic' for a new draw each epoch.
         levels: how many levels to keep of a set's own: with 16 of 256, each run of 16 values becomes one.
-        size: how many pixels the sides of square images keep, a divisor of their own number: squares of pixels become
-            their mean, rounded. Of images in a folder, any number up to the shorter side: the largest square in the
-            middle of each is kept.
+        size: how many pixels the sides of square images keep: each becomes the mean of the square that it covers,
+            rounded. Of images in a folder, the largest square in the middle of each is kept.
         color_mode: of images in a folder, 'grayscale' or 'rgb', as Keras calls them; None for grey if all images are.
         labels: whether to give pairs (event, label): what `fit` takes for a conditional model.
         classes: of a folder, the names of the subfolders in the order of their labels 0, 1, …; None for all, in
@@ -93,6 +105,11 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
     if classes is not None and not labels:
         raise ValueError(f'classes of {name} are for labels=True.')
+    halves = translation.halves_of(name, split) if path is None else None
+    if halves is not None:
+        return translation.pairs(name, split, [
+            load(part, own, binarization=binarization, levels=levels, size=size, color_mode=color_mode, labels=labels,
+                 classes=classes, columns=columns, length=length, seed=seed) for part, own in halves], seed)
     kind, folder = (kind_of(name), None) if path is None else paths.look(path, name)
     check_arguments(name, kind, {
         'binarization': binarization, 'levels': levels, 'size': size, 'color_mode': color_mode,
@@ -174,19 +191,6 @@ def details_of(name: str, **arguments) -> dict:
     return {'data': recordings.describe(folder), 'rate': recordings.read(folder)[1], **details}
 
 
-def as_arrays(dataset: tf.data.Dataset):
-    """Reads a whole dataset into memory: an array of events, or a pair of arrays (events, labels).
-
-    >>> import tfdgm
-    >>> tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test')).shape
-    (300, 8, 8, 1)
-    """
-    batches = list(dataset.batch(1000).as_numpy_iterator())
-    if isinstance(dataset.element_spec, tuple):
-        return tuple(np.concatenate(part) for part in zip(*batches))
-    return np.concatenate(batches)
-
-
 def checked_name(name) -> str:
     """A name or a path as a text."""
     if not isinstance(name, str | os.PathLike) or not str(name):
@@ -198,7 +202,7 @@ def kind_of(name: str) -> str:
     """The kind of data that are known by name."""
     if name in published.SAMPLE_RATES:
         return 'published sound'
-    if name == 'digits':
+    if name == 'digits' or translation.BOTH in name:
         return 'published images'
     return 'table' if name in planes.PLANES or published.is_table(name) else 'published images'
 

@@ -1,5 +1,6 @@
 """Images with fewer pixels, fewer levels or only two: what `load` does with images of any source."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfdgm import checks, random
@@ -8,23 +9,26 @@ BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
 
 
 def smaller(dataset, levels, size, name):
-    """Images whose sides have `size` pixels, each the rounded mean of a square of their own."""
+    """Images whose sides have `size` pixels, each the rounded mean of the square that it covers."""
     image, *_ = dataset.element_spec if isinstance(dataset.element_spec, tuple) else (dataset.element_spec,)
     checks.integer(size, f'size of {name}')
     if image.shape.rank != 3:
         raise ValueError(f'The events of {name} are no images, [height, width, channels], but {image.shape}; leave out '
                          'size.')
-    height, width, channels = image.shape
-    if width is None or height != width or width % size:
-        raise ValueError(f'size of {name} should divide the sides of its images, and these are {height}x{width}; got '
-                         f'{size}.')
+    height, width, _ = image.shape
+    if width is None or height != width or size > width:
+        raise ValueError(f'size of {name} should be at most the sides of its images, which are squares, and these are '
+                         f'{height}x{width}; got {size}.')
     if levels == 2:
         raise ValueError(f'The images of {name} are binary: squares of pixels have no mean that is; leave out size.')
-    square = width // size
+    # Which share each of the old pixels has in a new one, along a side.
+    ends = np.arange(size + 1) * width / size
+    pixels = np.arange(width)
+    shares = np.clip(np.minimum(ends[1:, None], pixels + 1) - np.maximum(ends[:-1, None], pixels), 0, None)
+    shares = (shares * size / width).astype('float32')
 
     def mean(image):
-        squares = tf.reshape(image, (size, square, size, square, channels))
-        return tf.round(tf.reduce_mean(squares, axis=(1, 3)))
+        return tf.round(tf.einsum('ij,jkc,lk->ilc', shares, image, shares))
 
     return dataset.map(lambda image, *label: (mean(image), *label) if label else mean(image), tf.data.AUTOTUNE)
 

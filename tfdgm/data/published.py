@@ -48,6 +48,11 @@ def is_table(name: str) -> bool:
     return isinstance(features, tfds.features.FeaturesDict) and 'features' in features
 
 
+def is_unpaired(name: str) -> bool:
+    """Whether a set is one of two kinds of images, for unpaired translation, as those of TFDS's `cycle_gan` are."""
+    return name != 'digits' and name not in planes.PLANES and 'trainA' in builder(TABLES.get(name, name)).info.splits
+
+
 def table(name: str, columns) -> tuple:
     """The rows of a set whose examples are numbers, `[rows, columns]`, and the columns' names."""
     import tensorflow_datasets as tfds

@@ -1,7 +1,9 @@
 """What a trained model is worth: figures of held-out data, measures of samples, divergences, and pictures."""
 
 from tfdgm.evaluation import evaluate, pictures
+from tfdgm.evaluation.classifier import Classifier
 from tfdgm.evaluation.divergences import js, kl, wasserstein
+from tfdgm.evaluation.measures import can_be_measured, measured
 from tfdgm.evaluation.modes import Modes, modes_near, modes_of
 from tfdgm.evaluation.samples import (
     Estimate,
@@ -16,6 +18,6 @@ from tfdgm.evaluation.samples import (
 )
 
 __all__ = [
-    'Estimate', 'Manifolds', 'Modes', 'energy_distance', 'evaluate', 'frechet_distance', 'js', 'kernel_distance', 'kl',
-    'manifolds', 'maximum_mean_discrepancy', 'modes_near', 'modes_of', 'pictures', 'sliced_wasserstein_distance',
-    'wasserstein', 'wasserstein_distance']
+    'Classifier', 'Estimate', 'Manifolds', 'Modes', 'can_be_measured', 'energy_distance', 'evaluate',
+    'frechet_distance', 'js', 'kernel_distance', 'kl', 'manifolds', 'maximum_mean_discrepancy', 'measured',
+    'modes_near', 'modes_of', 'pictures', 'sliced_wasserstein_distance', 'wasserstein', 'wasserstein_distance']

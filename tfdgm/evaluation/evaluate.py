@@ -7,17 +7,17 @@ from tfdgm import data
 from tfdgm.data import images, paths
 from tfdgm.data.loading import KINDS
 from tfdgm.density import DensityModel
-from tfdgm.model import GenerativeModel
+from tfdgm.model import Model
 from tfdgm.pretrained import files
 from tfdgm.support import Integers
 
 
-def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int | None = None,
+def held_out(model: Model, dataset: tf.data.Dataset, batch_size: int | None = None,
              num_samples: int | None = None) -> dict:
     """The mean log-likelihood of a dataset; of a model without one, the metrics that `evaluate` gives.
 
     Args:
-        model: a `tfdgm.GenerativeModel`.
+        model: a `tfdgm.Model`.
         dataset: a `tf.data.Dataset` of single events, or of pairs (event, condition), as `tfdgm.data.load` gives.
         batch_size: how many events at once; by default about 400,000 sites of them, at most 500.
         num_samples: of a model with latent variables, how many draws the importance-weighted bound takes; by default
@@ -62,14 +62,14 @@ def held_out(model: GenerativeModel, dataset: tf.data.Dataset, batch_size: int |
     }
 
 
-def arguments_for(model: GenerativeModel, config: dict, name: str) -> dict:
+def arguments_for(model: Model, config: dict, name: str) -> dict:
     """The arguments with which `tfdgm.data.load` gives other data than a model was trained on, as the model takes them.
 
     Images get the model's number of pixels, of channels and of levels, sounds its length, tables its columns by their
     names, and labels the numbers that the classes had in its training. Arrays are taken as they are.
 
     Args:
-        model: a `tfdgm.GenerativeModel`.
+        model: a `tfdgm.Model`.
         config: its configuration.
         name: of the data, or their path.
 

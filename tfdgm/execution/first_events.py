@@ -18,7 +18,7 @@ def first_events(model, x, y):
     """Some of the events that `fit` is given, checked.
 
     Args:
-        model: a `tfdgm.GenerativeModel`.
+        model: a `tfdgm.Model`.
         x: events, an array or a pipeline.
         y: their conditions, if they are not in the pipeline, or None.
 

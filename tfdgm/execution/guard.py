@@ -23,7 +23,7 @@ class Guard:
     graph, `watched` raises the error. After a fault the following steps of the same execution are not applied either.
 
     Args:
-        model: a `tfdgm.GenerativeModel`. Variables are made under its distribution strategy.
+        model: a `tfdgm.Model`. Variables are made under its distribution strategy.
     """
 
     def __init__(self, model):

@@ -9,7 +9,8 @@ import tensorflow_probability as tfp
 from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
-from tfdgm.evaluation import pictures
+from tfdgm.evaluation import Classifier, pictures
+from tfdgm.implicit import CycleGAN, MatchingAutoencoder
 from tfdgm.latent import VQVAE, AutoencodingModel, LatentVariableModel
 from tfdgm.latent_space import LatentSpace
 from tfdgm.pretrained import files
@@ -30,6 +31,10 @@ def write(folder, model, config: dict):
 
 def save_samples(folder: pathlib.Path, model, config: dict) -> list:
     """Saves samples of images or of sound; returns the lines of the card that show them."""
+    if isinstance(model, Classifier):
+        return []
+    if isinstance(model, CycleGAN):
+        return save_translations(folder, model, config['dataset']) if len(model.event_shape) == 3 else []
     if files.rate_of(config) and isinstance(model.condition, (NoneType, Label, Labels)):
         return save_sounds(folder, model, config)
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
@@ -38,7 +43,7 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
         lines = ['', f'![samples]({pretrained.GRID})']
         if isinstance(model, LatentSpace):
             lines += save_interpolations(folder, model, config['dataset'])
-        if isinstance(model, AutoencodingModel):
+        if isinstance(model, AutoencodingModel | MatchingAutoencoder):
             lines += save_reconstructions(folder, model, config['dataset'])
         return lines
     return []
@@ -70,13 +75,30 @@ def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
     rebuilt = np.asarray(model.reconstruct(images, labels))
     # Scaled alike, whatever a single image holds.
     pictures.save_grid(folder / pretrained.RECONSTRUCTIONS, np.concatenate([images, rebuilt]), columns=len(images))
+    what = 'the means of p(x | z)' if isinstance(model, AutoencodingModel) else 'what the decoder makes'
     lines = ['', f'![reconstructions]({pretrained.RECONSTRUCTIONS})', '',
-             f'Above, {split} images; below, the means of p(x | z) at their latents.']
+             f'Above, {split} images; below, {what} at their latents.']
     if model.num_latents == 2 and model.condition is None:
         pictures.save_grid(folder / pretrained.PLANE, plane(model), columns=SIDE)
         lines += ['', f'![the plane of latents]({pretrained.PLANE})', '',
-                  'The means of p(x | z) over the plane of the two latents, at the quantiles of the standard normal '
-                  'distribution.']
+                  f'{what[0].upper()}{what[1:]} over the plane of the two latents, at the quantiles of the standard '
+                  'normal distribution.']
+    return lines
+
+
+def save_translations(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves test images of both kinds above their translations, and where pairs are known the truth below these."""
+    split, a, b = examples_of(dataset)
+    matched = data.are_matched(dataset['name'], split)
+    lines = []
+    for source, target, images, truth in (('A', 'B', a, b), ('B', 'A', b, a)):
+        rows = [images[:REBUILT], np.asarray(model.translate(images[:REBUILT], source, target))]
+        rows += [truth[:REBUILT]] if matched else []
+        name = f'{source.lower()}_to_{target.lower()}.png'
+        pictures.save_grid(folder / name, np.concatenate(rows), columns=len(rows[0]))
+        lines += ['', f'![{source} to {target}]({name})', '',
+                  f'Above, {split} images of {source}; below, their translations to {target}' +
+                  ('; and last, the images of the same in that set.' if matched else '.')]
     return lines
 
 
@@ -165,6 +187,14 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
                 estimator = ', log p(x | z) + log p(z) of the codes z that the encoder finds'
             lines += ['', f'The likelihood is a lower bound{estimator}, so these figures are upper ones.']
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
+    if config.get('samples'):
+        measures = config['samples']
+        titles = config_file.shown_samples(measures)
+        lines += ['', '## Samples', '', f'| features | {" | ".join(titles)} | events |',
+                  '|---' * (len(titles) + 2) + '|',
+                  f'| {measures["features"]} | {" | ".join(titles.values())} | {measures["events"]:,} |', '',
+                  f'As many samples as events of the {measures["split"]} split, by these features of both: '
+                  'see [Measures](../../docs/measures.md).']
     if record:
         lines += [
             '', '## Training', '',
@@ -183,8 +213,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         '', '## Use', '', '```python',
         *(['import zoo', f'model = zoo.load({name!r})'] if of_the_zoo else
           ['import tfdgm', f'model = tfdgm.pretrained.load({name!r})  # the path of this folder']),
-        'dist = model.distribution('
-        + example_of(model.condition) + ')', 'dist.sample(64, seed=0)', '```', '']
+        *use_of(model), '```', '']
     return '\n'.join(lines)
 
 
@@ -199,6 +228,15 @@ def how_to_train(folder: pathlib.Path, dataset: dict) -> str:
     if path is None or path.is_absolute():
         return f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder,'
     return f'`tfdgm train {folder / pretrained.CONFIG} -o elsewhere`, where `{dataset["name"]}` lies,'
+
+
+def use_of(model) -> list:
+    """What one does with a model first, as lines of Python."""
+    if isinstance(model, Classifier):
+        return ['labels, features = model.classify(images), model.features(images)']
+    if isinstance(model, CycleGAN):
+        return ["model.translate(images, 'A', 'B')"]
+    return [f'dist = model.distribution({example_of(model.condition)})', 'dist.sample(64, seed=0)']
 
 
 def example_of(condition) -> str:

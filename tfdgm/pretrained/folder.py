@@ -14,7 +14,7 @@ import keras
 
 from tfdgm import atomic
 from tfdgm.config_file import CONFIG, read_config
-from tfdgm.model import GenerativeModel
+from tfdgm.model import Model
 from tfdgm.pretrained import weights
 
 WEIGHTS = 'model.weights.h5'
@@ -31,7 +31,7 @@ def write_config(folder: str | os.PathLike, config: dict):
     atomic.write(pathlib.Path(folder) / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + '\n')
 
 
-def build(config: dict) -> GenerativeModel:
+def build(config: dict) -> Model:
     """Makes the model that a configuration describes, with fresh weights.
 
     Raises:
@@ -41,12 +41,12 @@ def build(config: dict) -> GenerativeModel:
         model = keras.saving.deserialize_keras_object(copy.deepcopy(config['model']))
     except (TypeError, KeyError) as error:
         raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model: {error}') from error
-    if not isinstance(model, GenerativeModel):
+    if not isinstance(model, Model):
         raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model, but {model!r}.')
     return model
 
 
-def save_weights(model: GenerativeModel, folder: str | os.PathLike, config: dict) -> dict:
+def save_weights(model: Model, folder: str | os.PathLike, config: dict) -> dict:
     """Writes the model's weights alone, without an optimizer's; returns the configuration with their hash.
 
     Raises:
@@ -58,14 +58,14 @@ def save_weights(model: GenerativeModel, folder: str | os.PathLike, config: dict
     return {**config, 'weights_sha256': hashlib.sha256(content).hexdigest()}
 
 
-def weights_of(model: GenerativeModel, config: dict) -> bytes:
+def weights_of(model: Model, config: dict) -> bytes:
     """The weights file of a model, without an optimizer's weights. Equal weights make equal files."""
     bare = build(config)
     bare.set_weights(model.get_weights())
     return weights.to_bytes(bare)
 
 
-def load(folder: str | os.PathLike) -> GenerativeModel:
+def load(folder: str | os.PathLike) -> Model:
     """Loads a pretrained model from its folder.
 
     Args:
