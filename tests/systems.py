@@ -5,20 +5,26 @@ import pytest
 import tfdgm
 from tests.autoregressive import systems as autoregressive
 from tests.flows import systems as flows
+from tests.implicit import systems as implicit
 from tests.latent import systems as latent
 
 SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae', 'hierarchical_vae', 'vq_vae']
 
 
-def every_system(*quick):
+# Those of which one has samples alone.
+WITHOUT_DENSITY = ['gan', 'wae', 'aae', 'gsn']
+
+
+def every_system(*quick, also=()):
     """Parametrises a test by all systems; where they share what is tested, all but some quick ones are slow."""
     return pytest.mark.parametrize('system', [
-        system if system in quick or not quick else pytest.param(system, marks=pytest.mark.slow) for system in SYSTEMS])
+        system if system in quick or not quick else pytest.param(system, marks=pytest.mark.slow)
+        for system in [*SYSTEMS, *also]])
 
 
 def make(system, event_shape=None, **kwargs):
     """Makes a small system with random weights."""
-    for family, names in (flows, flows.SYSTEMS), (latent, latent.ALL):
+    for family, names in (flows, flows.SYSTEMS), (latent, latent.ALL), (implicit, implicit.ALL):
         if system in names:
             return family.make(system, event_shape, **kwargs)
     return autoregressive.make(system, event_shape or (2, 2, 1), **kwargs)
@@ -28,5 +34,7 @@ def some_events(model, count=8):
     """Random events in a model's support."""
     if isinstance(model, tfdgm.latent.AutoencodingModel):
         return latent.some_events(model, count)
+    if not isinstance(model, tfdgm.DensityModel):
+        return implicit.some_events(model, count)
     family = flows if isinstance(model, tfdgm.FlowModel) else autoregressive
     return family.some_events(model, count)

@@ -17,6 +17,7 @@ IMAGE = {'dropout': 0.25, 'filters': 4}
 SEQUENCE = {'dropout': 0.25, 'variable_length': False, **CHAIN}
 ADVERSARIAL = {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'pack': 1, 'spectral_normalization': True,
                'seed': 4}
+AUTOENCODER = {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'blocks': 1, 'critic_steps': 2, 'seed': 4}
 # Every number that each system takes.
 NUMBERS = {
     tfdgm.Independent: CHAIN, tfdgm.MarkovChain: CHAIN, tfdgm.FVSBN: CHAIN,
@@ -47,6 +48,11 @@ NUMBERS = {
     tfdgm.VQVAE: {'num_codes': 4, 'code_size': 3, 'halvings': 1, 'filters': 3, 'blocks': 1, 'commitment': 0.5,
                   'decay': 0.75, 'seed': 4},
     tfdgm.GAN: {**ADVERSARIAL, 'critic_steps': 2}, tfdgm.WGAN: {**ADVERSARIAL, 'gradient_penalty': 0.5, 'clip': 0.25},
+    tfdgm.AAE: {**AUTOENCODER, 'weight': 0.5},
+    tfdgm.WAE: {**AUTOENCODER, 'weight': 0.5},
+    tfdgm.GSN: {'hidden_units': (5, 4), 'corruption': 0.25, 'noise': 0.5, 'walk_back': 3, 'burn_in': 4, 'seed': 4},
+    tfdgm.CycleGAN: {'cycle_weight': 0.5, 'identity_weight': 0.25, 'pool_size': 3, 'hidden_units': (5, 4), 'filters': 3,
+                     'halvings': 1, 'blocks': 1, 'critic_steps': 2, 'seed': 4},
     tfdgm.Glow: {'scales': 1, 'steps': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
 }
 every_system = pytest.mark.parametrize('system', NUMBERS, ids=lambda system: system.__name__)
@@ -77,7 +83,9 @@ def made(system, shape, convert):
         output = Categorical if system is tfdgm.FullTable else MixtureOfLogistics
         values = {'output': output(convert(4))}
     numbers = {name: convert(value) for name, value in NUMBERS[system].items()}
-    return system(shape, condition=Label(convert(3)), name='model', **values, **numbers)
+    if system is not tfdgm.CycleGAN:  # Whose events depend on those of the other kind.
+        values['condition'] = Label(convert(3))
+    return system(shape, name='model', **values, **numbers)
 
 
 @every_system

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tests.systems import every_system, make, some_events
+from tests.systems import WITHOUT_DENSITY, every_system, make, some_events
 from tests.test_fit import run
 from tfdgm.conditions import Label, Vector
 from tfdgm.errors import NonFiniteError
@@ -29,7 +29,7 @@ def refused(model, data, error, message, **kwargs):
     return model.optimizer.iterations.numpy() - steps
 
 
-@every_system('nade', 'pixel_cnn', 'spline')
+@every_system('nade', 'pixel_cnn', 'spline', 'gan', 'wae', 'gsn', also=WITHOUT_DENSITY)
 def test_an_event_that_is_not_valid_stops_the_training_of_every_system(system):
     model = make(system, random_weights=False)
     x = some_events(model, 16)

@@ -4,6 +4,7 @@ from tfdgm.evaluation import evaluate, pictures
 from tfdgm.evaluation.classifier import Classifier
 from tfdgm.evaluation.divergences import js, kl, wasserstein
 from tfdgm.evaluation.measures import can_be_measured, measured
+from tfdgm.evaluation.mixing import Mixing, mixing
 from tfdgm.evaluation.modes import Modes, modes_near, modes_of
 from tfdgm.evaluation.samples import (
     Estimate,
@@ -18,6 +19,7 @@ from tfdgm.evaluation.samples import (
 )
 
 __all__ = [
-    'Classifier', 'Estimate', 'Manifolds', 'Modes', 'can_be_measured', 'energy_distance', 'evaluate',
+    'Classifier', 'Estimate', 'Manifolds', 'Mixing', 'Modes', 'can_be_measured', 'energy_distance', 'evaluate',
     'frechet_distance', 'js', 'kernel_distance', 'kl', 'manifolds', 'maximum_mean_discrepancy', 'measured',
-    'modes_near', 'modes_of', 'pictures', 'sliced_wasserstein_distance', 'wasserstein', 'wasserstein_distance']
+    'mixing', 'modes_near', 'modes_of', 'pictures', 'sliced_wasserstein_distance', 'wasserstein',
+    'wasserstein_distance']

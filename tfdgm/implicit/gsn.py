@@ -108,6 +108,9 @@ class GSN(GenerativeModel):
             raise ValueError(f'corruption of integers is a share of them, at most 1; got {corruption}.')
         self.noise = checks.not_negative(noise, 'noise')
         self.walk_back = checks.integer(walk_back, 'walk_back')
+        if self.walk_back < len(self.hidden_units):
+            raise ValueError(f'walk_back must be at least the number of hidden layers, {len(self.hidden_units)}; got '
+                             f'{walk_back}. A layer that is so many steps from the event would not learn.')
         self.burn_in = checks.integer(burn_in, 'burn_in')
         self.seed = checks.seed(seed)
         self.standardization = None if self.support.is_discrete else Standardization(
