@@ -33,7 +33,7 @@ TYPES = {
     'results': {'examples': INTEGER, 'num_samples': INTEGER},
     'samples': {'features': TEXT, 'split': TEXT, 'events': INTEGER, 'frechet_distance': NUMBER,
                 'kernel_distance': NUMBER, 'standard_error': NUMBER, 'precision': NUMBER, 'recall': NUMBER,
-                'density': NUMBER, 'coverage': NUMBER},
+                'density': NUMBER, 'coverage': NUMBER, 'label_accuracy': NUMBER},
 }
 # What is never missing, nor null.
 ALWAYS = {
@@ -50,8 +50,8 @@ FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
          'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f')}
 SHOWN_OF_SAMPLES = {'frechet_distance': ('Fréchet distance', '.3g'), 'kernel_distance': ('kernel distance', '.2g'),
-                    'standard_error': ('± ', '.1g'), **{name: (name, '.3f') for name in (
-                        'precision', 'recall', 'density', 'coverage')}}
+                    'standard_error': ('± ', '.1g'), 'label_accuracy': ('labels', '.3f'),
+                    **{name: (name, '.3f') for name in ('precision', 'recall', 'density', 'coverage')}}
 OF_DENSITIES = 'nll', 'standard_error', 'bits_per_dim'
 
 

@@ -20,9 +20,9 @@ from tfdgm.support import Integers, Reals, Support
 
 @register_keras_serializable('tfdgm')
 class Classifier(Model):
-    """Tells the label of an event. `fit`, `evaluate`, saving and recipes are those of all models.
+    """A classifier, p(label | event), by whose last hidden layer samples can be compared with data.
 
-    The loss is the cross-entropy in nats.
+    `fit`, `evaluate`, saving and recipes are those of all models. The loss is the cross-entropy in nats.
 
     >>> import numpy as np, tfdgm
     >>> model = tfdgm.Classifier((8, 8, 1), levels=17, condition=tfdgm.conditions.Label(10), filters=4)
@@ -104,7 +104,11 @@ class Classifier(Model):
         Raises:
             ValueError: if the events are not valid.
         """
-        return ops.argmax(self._in_pieces(self.call, x), axis=-1)
+        return self.labels_of(self.features(x))
+
+    def labels_of(self, features: ArrayLike) -> tf.Tensor:
+        """The most probable labels of what `features` gave: `[batch, units]` -> `[batch]`, int32."""
+        return ops.argmax(self.last(ops.convert_to_tensor(features, 'float32')), axis=-1)
 
     def _in_pieces(self, method, x):
         checks.events(self, x)

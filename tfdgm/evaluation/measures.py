@@ -37,7 +37,8 @@ def measured(model: GenerativeModel, dataset: tf.data.Dataset, features: Classif
 
     Returns:
         `frechet_distance`; `kernel_distance` and its `standard_error`; `precision`, `recall`, `density`, `coverage`;
-        and `events`, how many there were.
+        of a model conditioned on labels that the classifier tells, `label_accuracy`, which share of its samples are
+        told to have the label that was asked for; and `events`, how many there were.
 
     Raises:
         ValueError: if there is one event only, events are not valid or of several lengths.
@@ -52,10 +53,13 @@ def measured(model: GenerativeModel, dataset: tf.data.Dataset, features: Classif
     else:
         samples = model.distribution(condition).sample(seed=seed).numpy()
     real, generated = (np.asarray(one) for one in features_of(model, features, events, samples))
+    labels = {}
+    if isinstance(features, Classifier) and features.condition == model.condition:
+        labels['label_accuracy'] = float(np.mean(features.labels_of(generated) == condition))
     kernel = kernel_distance(real, generated)
     return {'frechet_distance': frechet_distance(real, generated), 'kernel_distance': kernel.value,
             'standard_error': kernel.standard_error,
-            **manifolds(real, generated)._asdict(), 'events': len(events)}
+            **manifolds(real, generated)._asdict(), **labels, 'events': len(events)}
 
 
 def features_of(model, features, *arrays: ArrayLike) -> list:
