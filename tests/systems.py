@@ -15,11 +15,16 @@ SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae', 'hierarc
 WITHOUT_DENSITY = ['gan', 'wae', 'aae', 'gsn']
 
 
-def every_system(*quick, also=()):
-    """Parametrises a test by all systems; where they share what is tested, all but some quick ones are slow."""
+def every_of(systems, *quick):
+    """Parametrises a test by systems; where they share what is tested, all but some quick ones are slow."""
     return pytest.mark.parametrize('system', [
-        system if system in quick or not quick else pytest.param(system, marks=pytest.mark.slow)
-        for system in [*SYSTEMS, *also]])
+        system if system in quick else pytest.param(system, marks=pytest.mark.slow) for system in systems])
+
+
+def every_system(*quick, also=()):
+    """Parametrises a test by all systems, of which some are quick; without those, all of them are."""
+    systems = [*SYSTEMS, *also]
+    return every_of(systems, *(quick or systems))
 
 
 def make(system, event_shape=None, **kwargs):

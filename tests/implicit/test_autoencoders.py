@@ -9,10 +9,12 @@ import tensorflow as tf
 
 import tfdgm
 from tests.implicit.systems import make, some_events
+from tests.systems import every_of
 from tfdgm.conditions import Label, Vector
 from tfdgm.implicit.wae import SCALES, discrepancies
 
 AUTOENCODERS = 'aae', 'wae', 'gan_wae', 'convolutional_wae'
+every_autoencoder = every_of(AUTOENCODERS, 'aae', 'wae')
 
 
 def by_two_loops(first, second, expected):
@@ -71,7 +73,7 @@ def test_the_best_critic_of_latents_gives_the_jensen_shannon_divergence():
     assert found == pytest.approx(wanted, abs=0.06)
 
 
-@pytest.mark.parametrize('system', AUTOENCODERS)
+@every_autoencoder
 @pytest.mark.parametrize('levels, xla', [(None, False), (4, True)])
 def test_fit_moves_all_weights_and_reports_all_parts(system, levels, xla):
     model = make(system, levels=levels)
@@ -86,7 +88,7 @@ def test_fit_moves_all_weights_and_reports_all_parts(system, levels, xla):
     assert model.evaluate(x, verbose=0) == model.evaluate(x, verbose=0)
 
 
-@pytest.mark.parametrize('system', AUTOENCODERS)
+@every_autoencoder
 def test_the_latent_space_is_that_of_variational_autoencoders(system):
     model = make(system, levels=4)
     x = some_events(model, 3)

@@ -8,15 +8,14 @@ import tensorflow_probability as tfp
 
 import tfdgm
 from tests.latent.systems import SYSTEMS, make, some_events
+from tests.systems import every_of
 from tfdgm.conditions import Label, Vector
 from tfdgm.outputs import Categorical, MixtureOfGaussians, MixtureOfLogistics
 
 tfd = tfp.distributions
 
-# Of what shared machinery gives to all alike, these are in the default suite.
-QUICK = 'vae',
-every_system = pytest.mark.parametrize('system', [
-    system if system in QUICK else pytest.param(system, marks=pytest.mark.slow) for system in SYSTEMS])
+# What shared machinery gives to all alike is tested by default with one.
+every_system = every_of(SYSTEMS, 'vae')
 LABEL, VECTOR = (Label(3), [0, 2]), (Vector(2), [[0.5, -1.], [2., 0.]])
 
 
