@@ -6,6 +6,7 @@ import numpy as np
 import ot
 import pytest
 import scipy.stats
+import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy.spatial.distance import cdist, jensenshannon
 
@@ -42,6 +43,11 @@ def test_unbiased_distances_are_those_of_a_double_loop(measure, kernel, block, m
     assert measure(first, second).value == pytest.approx(by_loops(first, second, kernel), rel=1e-9)
     # Images are flattened.
     assert measure(first.reshape(13, 3, 1), second.reshape(9, 3, 1)) == measure(first, second)
+
+
+def test_numbers_of_half_precision_are_numbers():
+    x = tf.constant(normals(0, 9), tf.bfloat16)
+    assert evaluation.energy_distance(x, x).value == evaluation.energy_distance(*[x.numpy().astype('f4')] * 2).value
 
 
 @pytest.mark.parametrize('shift', [0., 0.5])

@@ -160,9 +160,14 @@ def real(values):
         return
     else:
         kind = as_array(values).dtype
-        valid = kind.kind in 'biuf' or kind == tf.bfloat16.as_numpy_dtype
+        valid = is_real(kind)
     if not valid:
         raise ValueError(f'Expected events of numbers that are real, got values of type {kind}.')
+
+
+def is_real(kind: np.dtype) -> bool:
+    """Whether a type of NumPy's is one of real numbers, bfloat16 among them."""
+    return kind.kind in 'biuf' or kind == tf.bfloat16.as_numpy_dtype
 
 
 def events(model, x):

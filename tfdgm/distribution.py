@@ -1,5 +1,6 @@
 """The views of models that TensorFlow Probability understands: of samples alone, and with a density."""
 
+import inspect
 from collections.abc import Sequence
 
 import keras
@@ -218,7 +219,11 @@ class DensityDistribution(ModelDistribution):
 
         Raises:
             ValueError: if the events are of another shape, or of a type that is not that of real numbers.
+            TypeError: if there are options that these models do not take.
         """
+        unknown = set(kwargs) - set(inspect.signature(self._log_prob).parameters)
+        if unknown:
+            raise TypeError(f'log_prob of {type(self._model).__name__} takes no {", ".join(sorted(unknown))}.')
         return super().log_prob(self._real_events(value), name, **kwargs)
 
     def prob(self, value: ArrayLike, name: str = 'prob', **kwargs) -> tf.Tensor:

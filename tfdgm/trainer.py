@@ -34,6 +34,9 @@ class Trainer(Compiling, keras.Model, abc.ABC):
     # The metric on the validation split that recipes keep the best epoch of, the lower the better; None keeps the last.
     monitor = 'val_loss'
 
+    # What may have changed in a step that was ended because it was not finite, for the message.
+    but_for = ''
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._loss_of_events = LossOfEvents(dtype='float32')

@@ -268,6 +268,12 @@ def test_constructors_say_what_is_wrong(arguments, message):
         small(**arguments)
 
 
+def test_the_likelihood_draws_nothing():
+    model, x = prepared(fit_prior=False)
+    with pytest.raises(TypeError, match='log_prob of VQVAE takes no num_samples'):
+        model.distribution().log_prob(x, num_samples=5)
+
+
 def test_the_prior_is_fitted_as_models_are():
     model, x = prepared(fit_prior=False)
     pipeline = tf.data.Dataset.from_tensor_slices(x).batch(8)

@@ -263,7 +263,7 @@ def checked(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray
     """
     first, second = (checks.as_array(sample) for sample in (first, second))
     for name, sample in (('first', first), ('second', second)):
-        if sample.dtype.kind not in 'biuf' or sample.ndim < 1 or len(sample) < 2:
+        if not checks.is_real(sample.dtype) or sample.ndim < 1 or len(sample) < 2:
             raise ValueError(f'Expected two events or more in the {name} sample, numbers of shape [n, …]; got an array '
                              f'of shape {sample.shape} and type {sample.dtype}.')
         finite = np.isfinite(sample.astype('float64'))

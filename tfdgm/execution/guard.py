@@ -94,21 +94,22 @@ class Guard:
 
 def explained(model, place, values, conditions, weights) -> Exception:
     """The error about a batch, from how many of its values, conditions and weights are invalid."""
-    name, kept = type(model).__name__, 'The weights are as they were before it.'
+    name, kept = type(model).__name__, 'The weights are as they were before it'
     if values:
         return ValueError(f'{place} of the epoch holds {values:.0f} values that are NaN or outside the '
-                          f'support: this {name} needs every value to be {model.support}. {kept}')
+                          f'support: this {name} needs every value to be {model.support}. {kept}.')
     if conditions:
         return ValueError(f'{place} of the epoch holds conditions that are not valid; expected '
-                          f'{model.condition.describe()}. {kept}')
+                          f'{model.condition.describe()}. {kept}.')
     if weights:
         return ValueError(f'{place} of the epoch holds {weights:.0f} sample weights that are negative or not finite. '
-                          f'{kept}')
+                          f'{kept}.')
     hint = ''
     if model.standardization is not None:
         hint = ' Before `fit`, call adapt(events), unless the values are of order 1 already.'
     return NonFiniteError(f'{place} of the epoch has a loss, a log-probability or a gradient that is not finite, and '
-                          f'its events are valid: the training has diverged. {kept} Lower the learning rate.{hint}')
+                          f'its events are valid: the training has diverged. {kept}{model.but_for}. Lower the '
+                          f'learning rate.{hint}')
 
 
 def valid_weights(sample_weight):

@@ -43,6 +43,7 @@ class AdversarialModel(GenerativeModel):
     monitor = None
     # The terms, beside the losses, that are metrics.
     measured_terms = ()
+    but_for = ', but for a step that the critics may have taken'
 
     def __init__(self, event_shape: int | Sequence[int], *, levels: int | None = None, critic_steps: int = 1,
                  condition: Condition | None = None, seed: int | None = 0, **kwargs):
