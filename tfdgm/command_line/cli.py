@@ -197,7 +197,7 @@ def evaluate(
         min=1, help='Of a model with latent variables, how many draws the bound of the likelihood takes.')] = None,
     likelihood: Annotated[bool, typer.Option(help='Whether to score the data.')] = True,
     samples: Annotated[int, typer.Option(
-        min=0, help='How many samples to compare with as many of the data; 0 for none.')] = 2000,
+        min=0, help='How many samples, at least ten, to compare with as many of the data; 0 for none.')] = 2000,
     features: Annotated[str | None, typer.Option(
         help="By what to compare them: a classifier's name or folder, or `values`; by default the zoo's for such data, "
              'or else the values.')] = None,
@@ -212,8 +212,8 @@ def evaluate(
     config = config_file.read_config(folder)
     start_tensorflow()
     from tfdgm import data, pretrained
-    from tfdgm.evaluation import can_be_measured, measured
     from tfdgm.evaluation.evaluate import arguments_for, held_out
+    from tfdgm.evaluation.measures import FEWEST, can_be_measured, measured
     from tfdgm.pretrained import cards, recipes
 
     recipes.checked_recipe(config)
@@ -229,7 +229,7 @@ def evaluate(
         figures = config_file.shown(result)
         terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures),
                             f'{title}: {result["examples"]:,} examples')
-    if samples and can_be_measured(model):
+    if samples and can_be_measured(model) and int(examples.cardinality()) >= FEWEST:
         name, classifier = features_for(features, config['dataset']['name'], model)
         with terminal.status('Drawing samples and comparing them'):
             result = measured(model, examples, classifier, samples)

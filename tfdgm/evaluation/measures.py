@@ -12,8 +12,8 @@ from tfdgm.evaluation.samples import frechet_distance, kernel_distance, manifold
 from tfdgm.model import GenerativeModel
 from tfdgm.support import Integers
 
-# How many events at most are compared with as many samples.
-EVENTS = 2_000
+# How many events at most are compared with as many samples, and of how few it would say nothing.
+EVENTS, FEWEST = 2_000, 10
 
 
 def can_be_measured(model) -> bool:
@@ -41,13 +41,15 @@ def measured(model: GenerativeModel, dataset: tf.data.Dataset, features: Classif
         told to have the label that was asked for; and `events`, how many there were.
 
     Raises:
-        ValueError: if there is one event only, events are not valid or of several lengths.
+        ValueError: if there are fewer than ten events, or they are not valid or of several lengths.
     """
     if not can_be_measured(model):
         raise ValueError(f'{type(model).__name__} gives no samples of one length, which measures compare.')
-    loaded = data.as_arrays(dataset.take(checks.integer(num_events, 'num_events', 2)))
+    loaded = data.as_arrays(dataset.take(checks.integer(num_events, 'num_events', FEWEST)))
     events, condition = loaded if isinstance(loaded, tuple) else (loaded, None)
     checks.events(model, events)
+    if len(events) < FEWEST:
+        raise ValueError(f'There are {len(events)} events to compare samples with, fewer than {FEWEST}.')
     if condition is None:
         samples = model.distribution().sample(len(events), seed=seed).numpy()
     else:
