@@ -13,11 +13,10 @@ from tfdgm.conditions import Condition
 from tfdgm.density import DensityModel
 from tfdgm.execution import extremes
 from tfdgm.layers import Standardization
-from tfdgm.outputs import Output, checked_output
-from tfdgm.support import Support
+from tfdgm.outputs import HasOutput, Output
 
 
-class AutoregressiveModel(DensityModel):
+class AutoregressiveModel(HasOutput, DensityModel):
     """Base class of systems that visit the sites of an event one after the other.
 
     A site is one number of the event, counted in C order. The chain visits the sites in an order; the place of a site
@@ -52,7 +51,7 @@ class AutoregressiveModel(DensityModel):
     def __init__(self, event_shape: int | Sequence[int], *, output: Output | None = None,
                  condition: Condition | None = None, order: str | Sequence = 'natural', seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = checked_output(output)
+        self.keep_output(output)
         if not self.output.ordered and not self.takes_codes:
             raise ValueError(f'{type(self).__name__} sees a value as one number, which says nothing where levels have '
                              f'no order, {self.output}: take a model of images or of sequences.')
@@ -63,15 +62,6 @@ class AutoregressiveModel(DensityModel):
         self.orderings = self._orderings()
         self.standardization = None if self.support.is_discrete else Standardization(
             self.standardization_shape, dtype='float32', name='standardization')
-
-    @property
-    def output(self) -> Output:
-        """The family of each site, one of `tfdgm.outputs`."""
-        return self._output
-
-    @property
-    def support(self) -> Support:
-        return self.output.support
 
     @property
     def ordering(self) -> np.ndarray:

@@ -16,9 +16,7 @@ from tfdgm.implicit.denoiser import Denoiser
 from tfdgm.implicit.distribution import WITHOUT_DENSITY
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
-from tfdgm.outputs import Output
-from tfdgm.outputs.discrete import checked_output
-from tfdgm.support import Support
+from tfdgm.outputs import HasOutput, Output
 
 
 class ChainDistribution(ModelDistribution):
@@ -58,7 +56,7 @@ class ChainDistribution(ModelDistribution):
 
 
 @register_keras_serializable('tfdgm')
-class GSN(GenerativeModel):
+class GSN(HasOutput, GenerativeModel):
     """The generative stochastic network: a chain whose every step corrupts an event and draws another by a denoiser.
 
     Hidden layers keep what the chain is about from one step to the next. Training walks back: the chain goes some steps
@@ -101,7 +99,7 @@ class GSN(GenerativeModel):
                  walk_back: int = 4, burn_in: int = 200, condition: Condition | None = None, seed: int | None = 0,
                  **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = checked_output(output)
+        self.keep_output(output)
         self.hidden_units = checks.integers(hidden_units, 'hidden_units')
         self.corruption = checks.positive(corruption, 'corruption')
         if self.support.is_discrete and self.corruption > 1:
@@ -120,15 +118,6 @@ class GSN(GenerativeModel):
             dtype=self.dtype_policy, name='denoiser')
         self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
         self.built = True
-
-    @property
-    def output(self) -> Output:
-        """The family of each site given the hidden layers."""
-        return self._output
-
-    @property
-    def support(self) -> Support:
-        return self.output.support
 
     # The chain -------------------------------------------------------------------------------------------------------
 

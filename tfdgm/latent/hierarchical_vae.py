@@ -16,14 +16,13 @@ from tfdgm.latent.hierarchy import BottomUp, Finest, TopDown, scales_of_event
 from tfdgm.latent.model import Draws, LatentVariableModel
 from tfdgm.latent.objectives import DoublyReparameterized, Objective
 from tfdgm.latent_space import require_values
-from tfdgm.outputs import Output, checked_output
-from tfdgm.support import Support
+from tfdgm.outputs import HasOutput, Output
 
 tfd = tfp.distributions
 
 
 @register_keras_serializable('tfdgm')
-class HierarchicalVAE(LatentVariableModel):
+class HierarchicalVAE(HasOutput, LatentVariableModel):
     """A variational autoencoder with a hierarchy of latents, each layer given those above it.
 
     p(z) = p(z_1) p(z_2 | z_1) … and q(z | x) = q(z_1 | x) q(z_2 | z_1, x) … go through the same layers from above: what
@@ -73,7 +72,7 @@ class HierarchicalVAE(LatentVariableModel):
         if isinstance(self.objective, DoublyReparameterized):
             raise ValueError('DoublyReparameterized needs the density of latents by the parameters of the posterior '
                              'alone, which in a hierarchy depend on latents: take ImportanceWeighted.')
-        self._output = checked_output(output)
+        self.keep_output(output)
         self.filters = checks.integer(filters, 'filters')
         self.blocks = checks.integer(blocks, 'blocks', 0)
         self.activation = activation
@@ -90,15 +89,6 @@ class HierarchicalVAE(LatentVariableModel):
         self.standardization = self.decoding.standardization
         self.count_active_latents()
         self.built = True
-
-    @property
-    def output(self) -> Output:
-        """The family of each site given the latents."""
-        return self._output
-
-    @property
-    def support(self) -> Support:
-        return self.output.support
 
     @property
     def num_latents(self) -> int:

@@ -23,14 +23,14 @@ from tfdgm.latent_space import on_lines
 from tfdgm.networks.convolutional import MapDecoder, MapEncoder, scales_of
 from tfdgm.networks.dense import called, shape_of
 from tfdgm.networks.given import shape_given
-from tfdgm.outputs import Output, checked_output
-from tfdgm.support import Integers, Support
+from tfdgm.outputs import HasOutput, Output
+from tfdgm.support import Integers
 
 tfd = tfp.distributions
 
 
 @register_keras_serializable('tfdgm')
-class VQVAE(PriorOfCodes, AutoencodingModel):
+class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
     """The vector-quantised variational autoencoder: latents are codes, each the nearest to a vector of the encoder.
 
     `fit` trains encoder, codes and decoder; `fit_prior` then trains the prior, a model of the codes. `log_prob` is
@@ -85,7 +85,7 @@ class VQVAE(PriorOfCodes, AutoencodingModel):
                  blocks: int = 1, activation: str = 'relu', commitment: float = 0.25, decay: float = 0.99,
                  condition: Condition | None = None, seed: int | None = 0, **kwargs):
         super().__init__(event_shape, condition=condition, **kwargs)
-        self._output = checked_output(output)
+        self.keep_output(output)
         self.num_codes = checks.integer(num_codes, 'num_codes', 2)
         self.code_size = checks.integer(code_size, 'code_size')
         self.halvings = checks.integer(halvings, 'halvings', 0)
@@ -138,15 +138,6 @@ class VQVAE(PriorOfCodes, AutoencodingModel):
                               shape, dtype=self.dtype_policy, name='network')
         return checked_decoder(
             given, (*self.sites, self.code_size), self.output, self.event_shape, self.condition_features)
-
-    @property
-    def output(self) -> Output:
-        """The family of each site given the codes."""
-        return self._output
-
-    @property
-    def support(self) -> Support:
-        return self.output.support
 
     @property
     def num_latents(self) -> int:

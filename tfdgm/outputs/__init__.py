@@ -4,8 +4,9 @@ An output turns the last axis of a parameter tensor into one TFP distribution fo
 that distribution can take. A system that produces `num_parameters` numbers for a site can use any of them.
 """
 
-from tfdgm.outputs.discrete import Bernoulli, Categorical, checked_output
+from tfdgm.outputs.discrete import Bernoulli, Categorical
 from tfdgm.outputs.mixtures import MixtureOfGaussians, MixtureOfLogistics
+from tfdgm.outputs.of_model import HasOutput
 from tfdgm.outputs.output import Output
 
-__all__ = ['Bernoulli', 'Categorical', 'MixtureOfGaussians', 'MixtureOfLogistics', 'Output', 'checked_output']
+__all__ = ['Bernoulli', 'Categorical', 'HasOutput', 'MixtureOfGaussians', 'MixtureOfLogistics', 'Output']

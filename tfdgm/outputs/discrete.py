@@ -97,12 +97,3 @@ class Categorical(Quantised):
 
     def mean(self, parameters: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(self.distribution(parameters).probs_parameter() * np.arange(self.levels, dtype='f4'), -1)
-
-
-def checked_output(output: Output | None) -> Output:
-    """Returns a model's argument `output`; for None, `Bernoulli()`.
-
-    Raises:
-        ValueError: if it is no output.
-    """
-    return checks.instance(Bernoulli() if output is None else output, Output, 'output', 'tfdgm.outputs.Bernoulli()')
