@@ -5,7 +5,6 @@ What needs no TensorFlow does not import it: see `start_tensorflow` and `zoo.__m
 
 import csv
 import inspect
-import logging
 import pathlib
 import sys
 import traceback
@@ -17,6 +16,7 @@ import typer
 import zoo
 from tfdgm import config_file
 from tfdgm.command_line import terminal
+from tfdgm.command_line.arguments import check_target, features_for, folder_of, label_of, start_tensorflow
 
 app = typer.Typer(
     help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
@@ -25,11 +25,6 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
 LabelOption = Annotated[str | None, typer.Option(
     help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
-
-
-# The classifier of the zoo that knows a dataset, and what to compare by where there is none.
-FEATURES = {'mnist': 'features_mnist', 'binarized_mnist': 'features_mnist', 'fashion_mnist': 'features_fashion_mnist'}
-VALUES = 'values'
 
 
 @app.command('list')
@@ -272,80 +267,6 @@ def translate(
     translated = model.translate(files.read(file, model, config), *('BA' if back else 'AB'))
     files.write(output, translated.numpy(), config)
     terminal.say(f'{len(translated)} translations in {output}')
-
-
-def features_for(name: str | None, dataset: str, model) -> tuple:
-    """By what samples of a model are compared with data: a classifier and its name, or None and 'values'."""
-    from tfdgm import pretrained
-    from tfdgm.evaluation import Classifier
-
-    if name == VALUES:
-        return VALUES, None
-    if name is None:
-        name = FEATURES.get(dataset)
-        if name is None or pretrained.build(config_file.read_config(zoo.folder(name))).event_shape != model.event_shape:
-            return VALUES, None
-    classifier = pretrained.load(folder_of(name))
-    if not isinstance(classifier, Classifier):
-        raise ValueError(f'--features names a classifier, such as features_mnist, or `{VALUES}`; {name} is a '
-                         f'{type(classifier).__name__}.')
-    return pathlib.Path(name).name, classifier
-
-
-def start_tensorflow():
-    """Imports the whole library, and with it TensorFlow: everything that needs neither has been done before."""
-    with terminal.without_notices():
-        package = sys.modules['tfdgm']
-        if not hasattr(package, '__all__'):  # See `zoo.__main__`.
-            package.__spec__.loader.exec_module(package)
-    for library in 'tensorflow', 'absl':
-        logging.getLogger(library).setLevel(logging.ERROR)
-
-
-def check_target(path: pathlib.Path, *suffixes: str):
-    """Raises, before any work is done, unless a file can be written there."""
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
-    if path.is_dir():
-        raise ValueError(f'{path} is a folder; name a file in it.')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
-
-
-def folder_of(name: str) -> pathlib.Path:
-    """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
-    here = pathlib.Path(name)
-    if here.name != name or (here.is_dir() and name not in zoo.names()):
-        return here
-    if (here / config_file.CONFIG).exists() and not here.samefile(zoo.folder(name)):
-        raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
-    return zoo.folder(name)
-
-
-def label_of(text: str | None, condition):
-    """The value of a condition that a person wrote: a class, or several with commas between them."""
-    import numpy as np
-
-    from tfdgm import checks
-    from tfdgm.conditions import Label, Labels
-
-    if condition is not None and not isinstance(condition, Label | Labels):
-        raise ValueError(f'This model depends on {condition.describe()}: give them in Python, by '
-                         'model.distribution(…); the terminal knows labels only.')
-    if condition is not None and text is None:
-        raise ValueError(f'This model is conditional: choose by --label, {condition.describe()}.')
-    if text is None:
-        return None
-    if condition is None:
-        raise ValueError('This model is not conditional: leave out --label.')
-    try:
-        values = np.array([int(part) for part in text.split(',')], 'int64')
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f'--label takes a class, or several as in 7,0; got {text}.') from error
-    values = values[0] if condition.shape == () and len(values) == 1 else values
-    if values.shape != condition.shape:
-        raise ValueError(f'--label {text} is no condition of this model: it takes {condition.describe()}.')
-    return checks.conditions(condition, values)
 
 
 def main():

@@ -1,0 +1,87 @@
+"""What the commands are given: names of models, labels, files to write, features."""
+
+import logging
+import pathlib
+import sys
+
+import zoo
+from tfdgm import config_file
+from tfdgm.command_line import terminal
+
+# The classifier of the zoo that knows a dataset, and what to compare by where there is none.
+FEATURES = {'mnist': 'features_mnist', 'binarized_mnist': 'features_mnist', 'fashion_mnist': 'features_fashion_mnist'}
+VALUES = 'values'
+
+
+def features_for(name: str | None, dataset: str, model) -> tuple:
+    """By what samples of a model are compared with data: a classifier and its name, or None and 'values'."""
+    from tfdgm import pretrained
+    from tfdgm.evaluation import Classifier
+
+    if name == VALUES:
+        return VALUES, None
+    if name is None:
+        name = FEATURES.get(dataset)
+        if name is None or pretrained.build(config_file.read_config(zoo.folder(name))).event_shape != model.event_shape:
+            return VALUES, None
+    classifier = pretrained.load(folder_of(name))
+    if not isinstance(classifier, Classifier):
+        raise ValueError(f'--features names a classifier, such as features_mnist, or `{VALUES}`; {name} is a '
+                         f'{type(classifier).__name__}.')
+    return pathlib.Path(name).name, classifier
+
+
+def start_tensorflow():
+    """Imports the whole library, and with it TensorFlow: everything that needs neither has been done before."""
+    with terminal.without_notices():
+        package = sys.modules['tfdgm']
+        if not hasattr(package, '__all__'):  # See `zoo.__main__`.
+            package.__spec__.loader.exec_module(package)
+    for library in 'tensorflow', 'absl':
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+def check_target(path: pathlib.Path, *suffixes: str):
+    """Raises, before any work is done, unless a file can be written there."""
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f'{path} should end in {" or ".join(suffixes)}.')
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder; name a file in it.')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
+
+
+def folder_of(name: str) -> pathlib.Path:
+    """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
+    here = pathlib.Path(name)
+    if here.name != name or (here.is_dir() and name not in zoo.names()):
+        return here
+    if (here / config_file.CONFIG).exists() and not here.samefile(zoo.folder(name)):
+        raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
+    return zoo.folder(name)
+
+
+def label_of(text: str | None, condition):
+    """The value of a condition that a person wrote: a class, or several with commas between them."""
+    import numpy as np
+
+    from tfdgm import checks
+    from tfdgm.conditions import Label, Labels
+
+    if condition is not None and not isinstance(condition, Label | Labels):
+        raise ValueError(f'This model depends on {condition.describe()}: give them in Python, by '
+                         'model.distribution(…); the terminal knows labels only.')
+    if condition is not None and text is None:
+        raise ValueError(f'This model is conditional: choose by --label, {condition.describe()}.')
+    if text is None:
+        return None
+    if condition is None:
+        raise ValueError('This model is not conditional: leave out --label.')
+    try:
+        values = np.array([int(part) for part in text.split(',')], 'int64')
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f'--label takes a class, or several as in 7,0; got {text}.') from error
+    values = values[0] if condition.shape == () and len(values) == 1 else values
+    if values.shape != condition.shape:
+        raise ValueError(f'--label {text} is no condition of this model: it takes {condition.describe()}.')
+    return checks.conditions(condition, values)
