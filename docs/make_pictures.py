@@ -20,7 +20,7 @@ IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
     'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
     'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD',
-    'VAE', 'HierarchicalVAE', 'VQVAE')
+    'VAE', 'HierarchicalVAE', 'VQVAE', 'GAN', 'WGAN', 'AAE', 'WAE', 'GSN')
 
 
 def digits_models(**options) -> dict:
