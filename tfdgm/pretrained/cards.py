@@ -193,8 +193,8 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
         lines += ['', '## Samples', '', f'| features | {" | ".join(titles)} | events |',
                   '|---' * (len(titles) + 2) + '|',
                   f'| {measures["features"]} | {" | ".join(titles.values())} | {measures["events"]:,} |', '',
-                  f'As many samples as events of the {measures["split"]} split, by these features of both: '
-                  'see [Measures](../../docs/measures.md).']
+                  f'As many samples as events of the {measures["split"]} split, by these features of both; '
+                  f'`tfdgm evaluate {name} --no-likelihood` measures them again.']
     if record:
         lines += [
             '', '## Training', '',
