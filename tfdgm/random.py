@@ -113,7 +113,11 @@ def hashed_normals(x: tf.Tensor, first: int | tf.Tensor, draws: int, size: int) 
 
 def seed_of(x: tf.Tensor) -> tf.Tensor:
     """A stateless seed that follows from the first of some events, float32 `[batch, *event_shape]`."""
-    return tf.bitcast(hashed_normals(tf.cast(x, tf.float32), 0, 1, 2)[0, 0], tf.int32)
+    generator = np.random.RandomState(2)
+    first = tf.bitcast(tf.reshape(tf.cast(x[:1], tf.float32), (1, -1)) + 0., tf.int32)
+    factors, constants = (generator.randint(2**32, size=size, dtype='uint32') for size in (first.shape[1], 2))
+    # Integers as far as that: XLA rounds otherwise than TensorFlow, and any change would be another seed.
+    return tf.cast(_mixed(_sum_of_values(first, factors), constants)[0] * 2**23, tf.int32)
 
 
 def _sum_of_values(values, factors):
