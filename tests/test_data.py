@@ -118,6 +118,11 @@ def test_squares_of_pixels_become_their_mean():
     np.testing.assert_array_equal(arrays(size=8), full[:300])
     np.testing.assert_array_equal(arrays(size=4, levels=4), small * 4 // 17)
     assert set(np.unique(arrays(size=4, binarization='threshold'))) == {0, 1}
+    # Each of 3x3 pixels covers 8x8 of the parts of 24x24.
+    parts = full.repeat(3, axis=1).repeat(3, axis=2).reshape(-1, 3, 8, 3, 8, 1)
+    third = arrays(size=3)
+    # Many means lie in the middle between two levels.
+    assert np.max(abs(third - parts.mean(axis=(2, 4)))) < 0.5001 and np.all(third == np.round(third))
 
 
 def test_fewer_levels_are_runs_of_the_own_ones():

@@ -1,5 +1,7 @@
 """Classifiers, and the measures of samples that cards and `tfdgm evaluate` name."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -95,8 +97,6 @@ def test_what_gives_no_samples_of_one_length_is_refused():
 
 
 def test_the_terminal_measures_samples_and_records_them(classifier, tmp_path, monkeypatch):
-    import shutil
-
     folder = tmp_path / 'nade'
     shutil.copytree(zoo.folder('nade_digits'), folder)
     monkeypatch.setenv('COLUMNS', '200')

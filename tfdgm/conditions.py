@@ -15,7 +15,7 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks
 from tfdgm.configuration import Configured
-from tfdgm.support import Integers, Reals
+from tfdgm.support import Integers, Reals, support_of
 
 
 class Condition(Configured, abc.ABC):
@@ -217,7 +217,7 @@ class Image(Condition):
 
     @property
     def _support(self):
-        return Reals() if self.levels is None else Integers(self.levels)
+        return support_of(self.levels)
 
     @property
     def num_features(self) -> int:

@@ -60,3 +60,8 @@ class Reals(Support):
 
     def __str__(self):
         return 'a finite real number'
+
+
+def support_of(levels: int | None) -> Support:
+    """The integers 0 … levels-1, or for None the finite real numbers."""
+    return Reals() if levels is None else Integers(levels)

@@ -48,6 +48,23 @@ def test_the_discrepancy_is_unbiased_and_zero_for_equal_distributions():
     assert moved.mean() > 10 * moved.std() / np.sqrt(300)
 
 
+@pytest.mark.xla
+def test_seeds_that_follow_from_events_are_the_same_with_xla_and_without():
+    x = tf.constant(np.random.default_rng(0).normal(size=[200, 1, 3]), tf.float32)
+    compiled = tf.function(tfdgm.random.seed_of, jit_compile=True)
+    seeds = [tuple(tfdgm.random.seed_of(event).numpy()) for event in x]
+    assert seeds == [tuple(compiled(event).numpy()) for event in x] and len(set(seeds)) == 200
+
+
+def test_a_critic_is_named_only_where_there_is_one():
+    for system, named in ('wae', False), ('aae', True):
+        model = make(system)
+        model.compile(keras.optimizers.SGD(1e30))
+        with pytest.raises(tfdgm.errors.NonFiniteError) as raised:
+            model.fit(some_events(model, 16), batch_size=4, epochs=20, verbose=0)
+        assert ('critics' in str(raised.value)) == named
+
+
 def test_one_event_alone_has_a_penalty_that_is_finite():
     model = make('wae')
     model.compile()

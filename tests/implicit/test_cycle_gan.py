@@ -7,6 +7,7 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 import tfdgm
+from tests.conftest import require_dataset
 from tests.implicit.systems import make
 from tfdgm import pretrained
 from tfdgm.command_line import cli
@@ -121,6 +122,18 @@ def test_sets_of_two_sizes_become_pairs():
     assert sorted(pairs[0].ravel()) == list(a) and set(pairs[1].ravel()) == set(b)
     with pytest.raises(ValueError, match=r'events of one shape.*got 5 of shape \(2,\) and 3 of shape \(1,\)'):
         tfdgm.data.unpaired(np.zeros([5, 2]), b[:, None])
+
+
+def test_sets_of_two_kinds_by_name():
+    require_dataset('emoji_styles')
+    pairs = {split: tfdgm.data.as_arrays(tfdgm.data.load('emoji_styles', split))
+             for split in ('train', 'validation', 'test')}
+    assert [len(a) for a, _ in pairs.values()] == [1590, 177, 360] and all(len(a) == len(b) for a, b in pairs.values())
+    # Those of the test split show the same emoji: they are nearer to their own than to the next.
+    a, b = (x / 255 for x in pairs['test'])
+    assert np.mean((a - b)**2) < 0.75 * np.mean((a - np.roll(b, 1, axis=0))**2)
+    assert tfdgm.data.are_matched('emoji_styles', 'test') and not tfdgm.data.are_matched('emoji_styles', 'train')
+    assert tfdgm.data.load('emoji_styles', 'trainB').cardinality() == 1767
 
 
 def test_bad_input():

@@ -80,7 +80,7 @@ def test_a_chain_starts_where_it_is_told_and_forgets_it():
         model.chain(4, start=2 * start)
     mixing = tfdgm.evaluation.mixing(model.chain(200, 4, seed=0))
     assert mixing.effective_sample_size.shape == mixing.potential_scale_reduction.shape == (8, 8, 1)
-    # One half of each event stays as it is from step to step, so that states next to each other are alike.
+    # What is not corrupted stays, so that states next to each other are alike.
     assert 1 < np.nanmedian(mixing.effective_sample_size) < 800
     assert np.nanmax(mixing.potential_scale_reduction) < 1.2
 
@@ -124,7 +124,8 @@ def test_the_first_layer_alone_is_a_denoising_autoencoder():
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ({'corruption': 0.}, 'corruption must be a finite number above 0'), ({'corruption': 1.5}, 'a share of them'),
+    ({'corruption': 0.}, 'corruption must be a finite number above 0'),
+    ({'corruption': 1.5}, 'a probability, at most 1'),
     ({'noise': -1.}, 'noise must be'), ({'walk_back': 0}, 'walk_back must be'),
     ({'walk_back': 1}, 'walk_back must be at least the number of hidden layers, 2; got 1'),
     ({'burn_in': 0}, 'burn_in must be'),

@@ -248,7 +248,7 @@ def translate(
 ):
     """Translate events from one kind to another, by a model that learned from both.
 
-    Example: `tfdgm translate cyclegan_mnist_usps digits.npy -o translated.png`
+    Example: `tfdgm translate my_cyclegan digits.npy -o translated.png`
     """
     check_target(output, '.png', '.csv', '.npy')
     if not file.is_file():

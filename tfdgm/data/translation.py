@@ -10,8 +10,6 @@ from tfdgm.data.splits import SPLITS
 
 # What stands between the names of two sets.
 BOTH = '+'
-# The share of a training set that becomes the validation split, in per cent.
-VALIDATION = 10
 
 
 def unpaired(first, second, seed: int = 0) -> tf.data.Dataset:
@@ -45,19 +43,22 @@ def halves_of(name: str, split: str) -> list | None:
         return [(part.strip(), split) for part in name.split(BOTH, 1)]
     if split not in SPLITS or not published.is_unpaired(name):
         return None
-    part = {'train': f'[:{100 - VALIDATION}%]', 'validation': f'[{100 - VALIDATION}%:]', 'test': ''}[split]
+    kept = round(100 * (1 - published.VALIDATION_SHARE))
+    part = {'train': f'[:{kept}%]', 'validation': f'[{kept}%:]', 'test': ''}[split]
     return [(name, f'{"test" if split == "test" else "train"}{domain}{part}') for domain in 'AB']
 
 
 def are_matched(name: str, split: str) -> bool:
     """Whether the pairs of a split belong together: both halves have the same files."""
-    return BOTH not in name and split == 'test' and published.is_unpaired(name) and order_of_files(name) is not None
+    return order_of_files(name, split) is not None
 
 
-def order_of_files(name: str) -> list | None:
-    """The places of the test images of both kinds in the order of their files' names; None if these are different."""
+def order_of_files(name: str, split: str) -> list | None:
+    """The places of the images of both kinds in the order of their files' names, if these are the same; else None."""
     import tensorflow_datasets as tfds
 
+    if BOTH in name or split != 'test' or not published.is_unpaired(name):
+        return None
     builder = published.builder(name)
     if 'filename' not in builder.info.features:
         return None
@@ -68,7 +69,7 @@ def order_of_files(name: str) -> list | None:
 
 def pairs(name: str, split: str, halves: list, seed: int) -> tf.data.Dataset:
     """The pairs of a split: those that belong together, in the order of their files, where that is known."""
-    if not are_matched(name, split):
+    orders = order_of_files(name, split)
+    if orders is None:
         return unpaired(*halves, seed=seed)
-    return tf.data.Dataset.from_tensor_slices(tuple(
-        as_arrays(half)[order] for half, order in zip(halves, order_of_files(name))))
+    return tf.data.Dataset.from_tensor_slices(tuple(as_arrays(half)[order] for half, order in zip(halves, orders)))

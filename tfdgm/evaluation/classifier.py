@@ -15,7 +15,7 @@ from tfdgm.layers import Standardization, dense
 from tfdgm.model import Model
 from tfdgm.networks.autoencoders import convolves, encoder_of
 from tfdgm.networks.dense import called
-from tfdgm.support import Integers, Reals, Support
+from tfdgm.support import Support, support_of
 
 
 @register_keras_serializable('tfdgm')
@@ -39,8 +39,8 @@ class Classifier(Model):
         hidden_units: the widths of dense networks; None has images go through residual convolutions.
         filters: how many channels convolutions have at the finest scale.
         blocks: how many residual blocks there are at each scale.
-        dropout: which share of the features a step of training leaves out.
-        seed: of what is left out, an integer from 0; None draws one.
+        dropout: the dropout rate of the features.
+        seed: of the dropout, an integer from 0; None draws one.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
@@ -78,7 +78,7 @@ class Classifier(Model):
 
     @property
     def support(self) -> Support:
-        return Reals() if self.levels is None else Integers(self.levels)
+        return support_of(self.levels)
 
     def features_of(self, x: tf.Tensor) -> tf.Tensor:
         """`features`, of tensors: float32 `[batch, *event_shape]` -> `[batch, units]`."""

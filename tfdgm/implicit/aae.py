@@ -29,7 +29,7 @@ class AAE(MatchingAutoencoder):
     Args:
         event_shape: shape of one event.
         num_latents: how many latents.
-        weight: by what -log D of the latents is multiplied.
+        weight: the weight of -log D of the latents.
         **kwargs: see `MatchingAutoencoder`.
 
     Raises:

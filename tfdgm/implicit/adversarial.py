@@ -13,7 +13,7 @@ from tfdgm.execution.guard import apply_unless
 from tfdgm.implicit.distribution import WITHOUT_DENSITY, ImplicitDistribution
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
-from tfdgm.support import Integers, Reals, Support
+from tfdgm.support import Support, support_of
 
 # The widths of dense networks where nobody says otherwise.
 HIDDEN_UNITS = 128, 128
@@ -43,7 +43,6 @@ class AdversarialModel(GenerativeModel):
     monitor = None
     # The terms, beside the losses, that are metrics.
     measured_terms = ()
-    but_for = ', but for a step that the critics may have taken'
 
     def __init__(self, event_shape: int | Sequence[int], *, levels: int | None = None, critic_steps: int = 1,
                  condition: Condition | None = None, seed: int | None = 0, **kwargs):
@@ -60,11 +59,15 @@ class AdversarialModel(GenerativeModel):
         names = ('generator_loss', *self.measured_terms) if self.critics else self.measured_terms
         self.trackers = {name: MeanOrNone(name=name) for name in names}
 
+    @property
+    def but_for(self) -> str:
+        return ', but for a step that the critics may have taken' if self.critics else ''
+
     # Events ----------------------------------------------------------------------------------------------------------
 
     @property
     def support(self) -> Support:
-        return Reals() if self.levels is None else Integers(self.levels)
+        return support_of(self.levels)
 
     def scaled(self, x: tf.Tensor) -> tf.Tensor:
         """Events as networks see them: integers from -1 to 1, real values standardised."""

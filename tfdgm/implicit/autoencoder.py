@@ -33,7 +33,7 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
     Args:
         event_shape: shape of one event.
         num_latents: how many latents.
-        weight: by what the penalty is multiplied.
+        weight: the weight of the penalty.
         encoder: None, or a Keras model from events as networks see them (integers run from -1 to 1, real values are
             standardised), with a condition `[events, features]`, to vectors `[batch, n]`.
         decoder: None, or a Keras model from latents `[batch, num_latents]`, with a condition `[latents, features]`,
@@ -50,8 +50,6 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
     Raises:
         ValueError: if an argument is not of its kind, or parts don't fit each other.
     """
-
-    in_graphs = 'encode_batch', 'decode_batch'
 
     def __init__(self, event_shape: int | Sequence[int], *, num_latents: int, weight: float,
                  encoder: keras.Model | None = None, decoder: keras.Model | None = None,

@@ -13,8 +13,10 @@ from tfdgm.conditions import Image, Vector
 from tfdgm.execution import pieces
 from tfdgm.implicit import losses
 from tfdgm.implicit.adversarial import HIDDEN_UNITS, AdversarialModel
+from tfdgm.implicit.critic import Critic
+from tfdgm.implicit.networks import DenseCritic
 from tfdgm.implicit.pool import Pool
-from tfdgm.implicit.translators import ConvolutionTranslator, DenseTranslator, PatchCritic, ScoringCritic
+from tfdgm.implicit.translators import ConvolutionTranslator, DenseTranslator, PatchCritic
 from tfdgm.layers import Standardization
 from tfdgm.networks.dense import called
 from tfdgm.networks.given import refuse_squashed, shape_given
@@ -49,9 +51,9 @@ class CycleGAN(AdversarialModel):
         generator_b: likewise from A's to B's.
         critic_a: None, or a Keras model from A's to scores `[batch, …]`, of the whole or of parts.
         critic_b: likewise of B's.
-        cycle_weight: by what the mean absolute error of a cycle is multiplied.
-        identity_weight: by what that of an event of the target's own set is multiplied, which a generator should leave
-            as it is.
+        cycle_weight: the weight of the cycle-consistency loss, the mean absolute error of a cycle.
+        identity_weight: the weight of the identity loss, that of an event of the target's own set, which a generator
+            should leave as it is.
         pool_size: how many translations are kept, to be shown to the critics again.
         hidden_units: the widths of dense networks, for vectors.
         filters: how many channels convolutions have at the finest scale.
@@ -119,7 +121,9 @@ class CycleGAN(AdversarialModel):
         parts = {'name': name, 'dtype': self.dtype_policy}
         if len(self.event_shape) == 3:
             return PatchCritic(self.event_shape, self.filters, self.halvings + 1, **parts)
-        return ScoringCritic(self.event_shape, self.hidden_units, **parts)
+        features = DenseCritic(
+            self.event_shape, self.hidden_units, 'leaky_relu', False, name='features', dtype=self.dtype_policy)
+        return Critic(features, 0, False, **parts)
 
     # Translation -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from tfdgm.conditions import Condition
 from tfdgm.implicit.adversarial import HIDDEN_UNITS, AdversarialModel
 from tfdgm.implicit.critic import Critic, checked_critic
 from tfdgm.implicit.networks import ConvolutionCritic, ConvolutionGenerator, DenseCritic
+from tfdgm.networks.autoencoders import convolves
 from tfdgm.networks.dense import DenseDecoder, called
 from tfdgm.networks.given import shape_given
 
@@ -77,15 +78,11 @@ class GeneratorModel(AdversarialModel):
     def trains_with_xla(self) -> bool:
         """On CPUs, XLA pays for dense networks; TensorFlow's own kernels train convolutions faster."""
         given = self._arguments  # Keras's constructor asks before the attributes are there.
-        return given.get('hidden_units') is not None or len(checks.event_shape(given['event_shape'])) != 3
+        return not convolves(checks.event_shape(given['event_shape']), given.get('hidden_units'))
 
     samples_with_xla = trains_with_xla
 
     # Parts -----------------------------------------------------------------------------------------------------------
-
-    @property
-    def _convolves(self) -> bool:
-        return self.hidden_units is None and len(self.event_shape) == 3
 
     def _generator_network(self, given):
         parts = {'dtype': self.dtype_policy, 'name': 'generator_network'}
@@ -95,7 +92,7 @@ class GeneratorModel(AdversarialModel):
                 raise ValueError(f'The generator should make events of latents, {(None, self.num_latents)} -> '
                                  f'{(None, *self.event_shape)}; it gives an array of shape {(None, *found)}.')
             return given
-        if self._convolves:
+        if convolves(self.event_shape, self.hidden_units):
             return ConvolutionGenerator(
                 self.num_latents, self.condition_features, self.filters, 'relu', self.event_shape, **parts)
         return DenseDecoder(self.num_latents, self.condition_features, (self.hidden_units or HIDDEN_UNITS)[::-1],
@@ -106,7 +103,7 @@ class GeneratorModel(AdversarialModel):
         if given is not None:
             return checked_critic(given, shape, self.condition_features)
         parts = {'spectral': self.spectral_normalization, 'dtype': self.dtype_policy, 'name': 'critic_network'}
-        if self._convolves:
+        if convolves(self.event_shape, self.hidden_units):
             return ConvolutionCritic(shape, self.filters, 'leaky_relu', **parts)
         return DenseCritic(shape, self.hidden_units or HIDDEN_UNITS, 'leaky_relu', **parts)
 

@@ -59,7 +59,7 @@ class ChainDistribution(ModelDistribution):
 class GSN(HasOutput, GenerativeModel):
     """The generative stochastic network: a chain whose every step corrupts an event and draws another by a denoiser.
 
-    Hidden layers keep what the chain is about from one step to the next. Training walks back: the chain goes some steps
+    Hidden layers carry state from one step to the next. Training walks back: the chain goes some steps
     away from an event, and each is to find it again. What the chain draws in the long run is the model; the loss is the
     mean of -log p(event | corrupted state) over the steps, in nats, and not that of samples.
 
@@ -77,8 +77,8 @@ class GSN(HasOutput, GenerativeModel):
         event_shape: shape of one event.
         output: the family of each site given the hidden layers, one of `tfdgm.outputs`; by default `Bernoulli()`.
         hidden_units: the widths of the hidden layers.
-        corruption: how much of an event is lost at each step: the share of its integers that become any, or the
-            standard deviation of what is added to standardised real values.
+        corruption: how much of an event is lost at each step: the probability that an integer is replaced by a
+            uniform one, or the standard deviation of the noise added to standardised real values.
         noise: the standard deviation of what is added to the hidden layers but the first, before and after their
             hyperbolic tangent.
         walk_back: how many steps the chain takes from each event in training.
@@ -103,7 +103,7 @@ class GSN(HasOutput, GenerativeModel):
         self.hidden_units = checks.integers(hidden_units, 'hidden_units')
         self.corruption = checks.positive(corruption, 'corruption')
         if self.support.is_discrete and self.corruption > 1:
-            raise ValueError(f'corruption of integers is a share of them, at most 1; got {corruption}.')
+            raise ValueError(f'corruption of integers is a probability, at most 1; got {corruption}.')
         self.noise = checks.not_negative(noise, 'noise')
         self.walk_back = checks.integer(walk_back, 'walk_back')
         if self.walk_back < len(self.hidden_units):
@@ -126,7 +126,7 @@ class GSN(HasOutput, GenerativeModel):
         if not self.support.is_discrete:
             return x + self.corruption * random.normals(ops.shape(x), seed)
         uniforms = random.uniforms(ops.shape(x), seed)
-        # Those below the share are uniform up to it.
+        # Those below the probability are uniform up to it.
         return ops.where(uniforms < self.corruption, self._any_value(uniforms / self.corruption), x)
 
     def _any_value(self, uniforms):
@@ -207,7 +207,7 @@ class GSN(HasOutput, GenerativeModel):
             num_steps: how many states of each chain.
             num_chains: how many chains; as many as there are events in `start`, if that is given.
             start: the events that they start from, `[num_chains, *event_shape]`; None for noise.
-            burn_in: how many steps come before the first state.
+            burn_in: how many steps at least come before the first state, in multiples of `thinning`.
             thinning: how many steps there are from one state to the next.
             condition: of a conditional model, one for each chain.
             seed: an integer, a stateless seed, or None.
@@ -228,7 +228,6 @@ class GSN(HasOutput, GenerativeModel):
         if condition is not None and condition.shape[0] != start.shape[0]:
             raise ValueError(f'Expected one condition for each of the {start.shape[0]} chains, got '
                              f'{condition.shape[0]}.')
-        # States before the first are left out: the first of those that are so many steps apart is one behind them.
         skipped = -(-burn_in // thinning)
         states = self.run(self.states, num_steps + skipped, thinning, start, condition, seeds[1],
                           jit_compile=self.uses_xla(self.samples_with_xla))

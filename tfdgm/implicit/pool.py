@@ -28,7 +28,7 @@ class Pool(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor, seed: tf.Tensor) -> tuple:
-        """Events `[batch, *event_shape]` -> as many, old and new ones, and what the pool is to hold then."""
+        """Events `[batch, *event_shape]` -> as many, old and new ones, and the next contents of the pool."""
         if not self.size:
             return x, None
         order_seed, choice_seed = random.split(seed, 2)
@@ -46,7 +46,7 @@ class Pool(keras.layers.Layer):
             tf.tensor_scatter_nd_update(self.filled.value, places, tf.ones(tf.shape(slots))))
 
     def keep(self, contents: tuple | None):
-        """Takes over what `call` said that the pool is to hold."""
+        """Takes over the contents that `call` gave."""
         if contents is not None:
             self.events.assign(contents[0])
             self.filled.assign(contents[1])

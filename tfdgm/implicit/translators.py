@@ -5,8 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfdgm.implicit.networks import DenseCritic
-from tfdgm.layers import dense
+from tfdgm.implicit.networks import layer_of
 from tfdgm.networks.dense import DenseDecoder
 
 
@@ -42,10 +41,8 @@ class ConvolutionTranslator(keras.layers.Layer):
         self.built = True
 
     def _convolution(self, name, size, inputs, outputs, kernel, kind=keras.layers.Conv2D, **kwargs):
-        layer = kind(outputs, kernel, padding='same', data_format='channels_last', name=name, dtype=self.dtype_policy,
-                     **kwargs)
-        layer.build((None, *size, inputs))
-        return layer
+        return layer_of(kind, (None, *size, inputs), outputs, kernel, padding='same', data_format='channels_last',
+                        name=name, dtype=self.dtype_policy, **kwargs)
 
     def _normalized(self, name, size, inputs, outputs, kernel, *args, **kwargs):
         """A convolution, and the normalisation of each channel of an image that follows it."""
@@ -100,16 +97,15 @@ class PatchCritic(keras.layers.Layer):
         height, width, before = event_shape
         self.down = []
         for index in range(halvings):
-            layer = keras.layers.Conv2D(filters * 2**index, 4, strides=2, padding='same', data_format='channels_last',
-                                        name=f'down_{index}', dtype=self.dtype_policy)
-            layer.build((None, height, width, before))
+            layer = layer_of(
+                keras.layers.Conv2D, (None, height, width, before), filters * 2**index, 4, strides=2, padding='same',
+                data_format='channels_last', name=f'down_{index}', dtype=self.dtype_policy)
             height, width, before = -(-height // 2), -(-width // 2), layer.filters
             # Not the first, whose mean and contrast are those of the image itself.
             normalize = instance_normalization(f'normalization_{index}', before, self.dtype_policy) if index else None
             self.down.append((layer, normalize))
-        self.last = keras.layers.Conv2D(1, 4, padding='same', data_format='channels_last', name='last',
-                                        dtype=self.dtype_policy)
-        self.last.build((None, height, width, before))
+        self.last = layer_of(keras.layers.Conv2D, (None, height, width, before), 1, 4, padding='same',
+                             data_format='channels_last', name='last', dtype=self.dtype_policy)
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -121,26 +117,6 @@ class PatchCritic(keras.layers.Layer):
         return ops.reshape(x, (-1, int(np.prod(x.shape[1:]))))
 
 
-class ScoringCritic(DenseCritic):
-    """Fully connected layers to one score of an event, `[batch, 1]`.
-
-    Args:
-        event_shape: shape of one event.
-        hidden_units: the width of each hidden layer.
-        **kwargs: `name` and `dtype`.
-    """
-
-    def __init__(self, event_shape: tuple, hidden_units: tuple, **kwargs):
-        super().__init__(event_shape, hidden_units, 'leaky_relu', False, **kwargs)
-        self.last = dense(self.units, 1, 'last', self.dtype_policy)
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """`[batch, *event_shape]` -> `[batch, 1]`."""
-        return self.last(super().call(x))
-
-
 def instance_normalization(name: str, channels: int, dtype) -> keras.layers.GroupNormalization:
     """The normalisation of each channel of an image, whose weights exist."""
-    layer = keras.layers.GroupNormalization(groups=-1, name=name, dtype=dtype)
-    layer.build((None, None, None, channels))
-    return layer
+    return layer_of(keras.layers.GroupNormalization, (None, None, None, channels), groups=-1, name=name, dtype=dtype)

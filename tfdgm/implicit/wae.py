@@ -38,7 +38,7 @@ class WAE(MatchingAutoencoder):
         event_shape: shape of one event.
         num_latents: how many latents.
         penalty: 'mmd', with no critic, or 'gan'.
-        weight: by what the penalty is multiplied.
+        weight: the weight of the penalty.
         **kwargs: see `MatchingAutoencoder`.
 
     Raises:
