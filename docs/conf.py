@@ -27,7 +27,7 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx-mathjax-offline',
 ]
-exclude_patterns = ['_build']
+exclude_patterns = ['_build', 'tables']
 
 # Markdown
 myst_enable_extensions = ['amsmath', 'colon_fence', 'dollarmath']

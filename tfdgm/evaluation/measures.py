@@ -58,10 +58,14 @@ def measured(model: GenerativeModel, dataset: tf.data.Dataset, features: Classif
     labels = {}
     if isinstance(features, Classifier) and features.condition == model.condition:
         labels['label_accuracy'] = float(np.mean(features.labels_of(generated) == condition))
+    return {**compared(real, generated), **labels, 'events': len(events)}
+
+
+def compared(real: ArrayLike, generated: ArrayLike) -> dict:
+    """The measures of `measured` between the features of two samples, `[n, …]` and `[m, …]`."""
     kernel = kernel_distance(real, generated)
     return {'frechet_distance': frechet_distance(real, generated), 'kernel_distance': kernel.value,
-            'standard_error': kernel.standard_error,
-            **manifolds(real, generated)._asdict(), **labels, 'events': len(events)}
+            'standard_error': kernel.standard_error, **manifolds(real, generated)._asdict()}
 
 
 def features_of(model, features, *arrays: ArrayLike) -> list:
