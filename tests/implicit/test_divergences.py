@@ -150,6 +150,16 @@ def test_a_critic_of_packs_sees_each_event_beside_the_next():
     np.testing.assert_allclose(model.scores(tf.constant(x), None), model.critic_layer(pairs), rtol=1e-6)
 
 
+@pytest.mark.parametrize('kind, options', [('packed_gan', {}), ('gan', {'condition': tfdgm.conditions.Label(3)})])
+def test_one_pass_gives_the_scores_of_events_and_of_samples(kind, options):
+    model = make(kind, (2,), **options)
+    x, generated = tf.split(some_events(model, 8), 2)
+    condition = tf.constant([0, 1, 2, 1]) if options else None
+    both = model.scores_of_both(x, generated, condition)
+    for found, events in zip(both, (x, generated)):
+        np.testing.assert_allclose(found, model.scores(events, condition), rtol=1e-5)
+
+
 def test_a_condition_adds_the_product_of_features_to_the_score():
     model = make('gan', (2,), condition=tfdgm.conditions.Label(3))
     x, critic = tf.constant(some_events(model, 3)), model.critic_layer
