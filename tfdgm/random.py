@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -40,6 +41,21 @@ def _halves(seed):
 def in_32_bits(seed: int) -> int:
     """A seed for generators that take 32 bits: a smaller one as it is, and of a larger one a hash."""
     return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+class Seeds(keras.random.SeedGenerator):
+    """A source of stateless seeds, whose place is kept in a variable, saved and restored with the model.
+
+    Args:
+        seed: an integer from 0; None has Keras draw one.
+    """
+
+    def __init__(self, seed: int | None):
+        super().__init__(None if seed is None else in_32_bits(seed))
+
+    def draw(self) -> tf.Tensor:
+        """A stateless seed, int32 `[2]`, another at each call."""
+        return tf.cast(self.next(), tf.int32)
 
 
 def random_state(seed: int) -> np.random.RandomState:

@@ -64,7 +64,7 @@ class MADE(AutoregressiveModel):
         self.activation = activation
         self.direct_connections = checks.flag(direct_connections, 'direct_connections of MADE')
         self.dropout = checks.rate(dropout, 'dropout of MADE')
-        self._mask_draws = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._mask_draws = random.Seeds(self.seed)
         self.network = MaskedNetwork(
             self.orderings, self.output.num_parameters, self.hidden_units, condition_features=self.condition_features,
             activation=activation, direct_connections=self.direct_connections, dropout=self.dropout,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 from keras.saving import register_keras_serializable
 
@@ -79,7 +78,7 @@ class FFJORD(FlowModel):
         self.velocity = TimeNetwork(
             self.num_sites, self.hidden_units, self.condition_features, activation, name='velocity')
         # Another seed than that of dequantisation's noise: signs that follow from it bias the estimate.
-        self._trace_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed + 1))
+        self._trace_seeds = random.Seeds(self.seed + 1)
         self.flow = Chain([Reshape(self.event_shape, (self.num_sites,)), ODE(
             self.velocity, self.num_sites, self.tolerance, self.max_steps,
             self.steps if self.solver == 'runge_kutta' else None,

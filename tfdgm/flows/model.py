@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -67,7 +66,7 @@ class FlowModel(LatentSpace, DensityModel):
         self.dequantization = checks.instance(dequantization, UniformDequantization | None, 'dequantization',
                                               'tfdgm.flows.UniformDequantization(256)')
         self.seed = checks.seed(seed)
-        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._noise_seeds = random.Seeds(self.seed)
         if self.dequantization is None:
             self.standardization = Standardization(self.event_shape, dtype='float32', name='standardization')
         # From real values in the data's units to those that the flow sees.
@@ -164,7 +163,7 @@ class FlowModel(LatentSpace, DensityModel):
             return self.density(x, condition, training)
         x = ops.where(self.support.contains(x), x, np.nan)
         if training:
-            noise = random.uniforms(ops.shape(x), ops.cast(self._noise_seeds.next(), 'int32'))
+            noise = random.uniforms(ops.shape(x), self._noise_seeds.draw())
             return self.density(x + noise, condition, training)
         draws = self.dequantization.draws
         if draws == 1:
@@ -214,5 +213,5 @@ class FlowModel(LatentSpace, DensityModel):
     def initialize(self, x: tf.Tensor, condition: tf.Tensor | None):
         if self.dequantization is not None:
             # As in training: equal events, spread equally, would have no variance.
-            x += random.uniforms(x.shape, ops.cast(self._noise_seeds.next(), 'int32'))
+            x += random.uniforms(x.shape, self._noise_seeds.draw())
         self.transformation.initialize(x, self.encode_condition(condition))

@@ -7,7 +7,6 @@ import weakref
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
-from keras import ops
 
 from tfdgm import random
 from tfdgm.flows.invertible import InvertibleLayer, ValuesAndLogDet
@@ -26,7 +25,7 @@ class ODE(InvertibleLayer):
         tolerance: the error that the adaptive solver accepts in a step, absolute and relative.
         max_steps: how many steps it makes before it gives up.
         steps: how many steps training makes; None for the adaptive solver.
-        trace_seeds: a `keras.random.SeedGenerator`, with which training estimates the trace from one product with the
+        trace_seeds: `random.Seeds`, with which training estimates the trace from one product with the
             Jacobian, by random signs (Hutchinson's estimator); None to compute it.
         regularization: weight of ‖f‖² + ‖∂f/∂z‖² in training, which is taken from the log-determinant.
         **kwargs: `name`.
@@ -57,7 +56,7 @@ class ODE(InvertibleLayer):
         state, constants = (values, tf.zeros_like(values)), {} if features is None else {'features': features}
         if estimates:
             shape = tf.concat([[1], tf.shape(values)], 0)
-            seed = ops.cast(self.trace_seeds.next(), 'int32')
+            seed = self.trace_seeds.draw()
             constants['signs'] = tf.where(random.uniforms(shape, seed) < 0.5, -1., 1.)
         if training and self.steps is not None:
             values, log_dets = runge_kutta(functools.partial(derivative, **constants), state, self.steps)

@@ -52,7 +52,7 @@ class AdversarialModel(GenerativeModel):
         self.seed = checks.seed(seed)
         self.standardization = None if self.support.is_discrete else Standardization(
             self.event_shape, dtype='float32', name='standardization')
-        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._noise_seeds = random.Seeds(self.seed)
 
     def make_trackers(self):
         """Makes the metrics, once it is known whether there are critics."""
@@ -142,7 +142,7 @@ class AdversarialModel(GenerativeModel):
 
     def next_seed(self) -> tf.Tensor:
         """A stateless seed, another at each call."""
-        return ops.cast(self._noise_seeds.next(), 'int32')
+        return self._noise_seeds.draw()
 
     def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         return self.training_terms(x, condition)['loss']

@@ -29,8 +29,8 @@ class GeneratorModel(AdversarialModel):
             to events as networks see them: integers run from -1 to 1, real values are standardised. Of the former, the
             model takes the hyperbolic tangent.
         critic: None, or a Keras model from such events `[batch, *event_shape]`, with a condition
-            `[events, features]`, to scores `[batch, 1]`, any real numbers. In training it sees events and samples in one
-            batch.
+            `[events, features]`, to scores `[batch, 1]`, any real numbers. In training, events and samples go through
+            it in one batch.
         hidden_units: the widths of dense networks; None has images go through convolutions.
         filters: how many channels convolutions have at the finest scale.
         pack: how many events the critic sees at once, in the channels (https://arxiv.org/abs/1712.04086).

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -116,7 +115,7 @@ class GSN(HasOutput, GenerativeModel):
         self.denoiser = Denoiser(
             self.num_sites, self.output.num_parameters, self.hidden_units, self.noise, self.condition_features,
             dtype=self.dtype_policy, name='denoiser')
-        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._noise_seeds = random.Seeds(self.seed)
         self.built = True
 
     # The chain -------------------------------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ class GSN(HasOutput, GenerativeModel):
         return losses
 
     def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        return self.walk_back_losses(x, condition, ops.cast(self._noise_seeds.next(), 'int32'))
+        return self.walk_back_losses(x, condition, self._noise_seeds.draw())
 
     def validation_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         # As the event says that comes first.

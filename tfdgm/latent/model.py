@@ -4,7 +4,6 @@ import abc
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -93,7 +92,7 @@ class LatentVariableModel(AutoencodingModel):
         self.seed = checks.seed(seed)
         # What `KLWarmUp` changes.
         self.kl_weight = self.add_weight(shape=(), initializer='ones', trainable=False, name='kl_weight')
-        self._noise_seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._noise_seeds = random.Seeds(self.seed)
 
     def count_active_latents(self):
         """Adds the metric of them, once it is known how many latents there are."""
@@ -134,7 +133,7 @@ class LatentVariableModel(AutoencodingModel):
     # Bounds ----------------------------------------------------------------------------------------------------------
 
     def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
-        seed = ops.cast(self._noise_seeds.next(), 'int32')
+        seed = self._noise_seeds.draw()
         shape = self.objective.num_samples, ops.shape(x)[0], self.num_latents
         noise = tf.random.stateless_normal(shape, seed, alg='philox')
         x = self.valid_events(x)

@@ -103,7 +103,7 @@ class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
         self.standardization = self.decoding.standardization
         self.codebook = Codebook(self.num_codes, self.code_size, self.decay, name='codebook')
         self.make_prior(prior)
-        self._seeds = keras.random.SeedGenerator(random.in_32_bits(self.seed))
+        self._seeds = random.Seeds(self.seed)
         self.perplexity_tracker = CodeUse(self.num_codes, name='perplexity')
         self.used_codes_tracker = UsedCodes(self.num_codes, name='used_codes')
         self.built = True
@@ -186,7 +186,7 @@ class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
 
     def update_averages(self, terms: dict):
         vectors, codes = ops.reshape(terms['vectors'], (-1, self.code_size)), ops.reshape(terms['codes'], (-1,))
-        self.codebook.update(vectors, codes, ops.cast(self._seeds.next(), 'int32'))
+        self.codebook.update(vectors, codes, self._seeds.draw())
 
     def update_metrics(self, terms: dict, x: tf.Tensor, sample_weight: tf.Tensor | None):
         super().update_metrics(terms, x, sample_weight)

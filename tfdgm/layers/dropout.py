@@ -16,11 +16,11 @@ class Dropout(keras.layers.Layer):
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.rate = checks.rate(rate, 'dropout')
-        self.draws = keras.random.SeedGenerator(seed)
+        self.seeds = random.Seeds(seed)
         self.built = True
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.rate == 0:
             return features
-        uniforms = random.uniforms(keras.ops.shape(features), keras.ops.cast(self.draws.next(), 'int32'))
+        uniforms = random.uniforms(keras.ops.shape(features), self.seeds.draw())
         return keras.ops.where(uniforms < self.rate, keras.ops.zeros_like(features), features / (1 - self.rate))
