@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
 
 PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
-TEST = [*PARQUET, 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
+TEST = [*PARQUET, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
 DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1', 'sphinx-mathjax-offline>=0.0.2']
 
 setup(
@@ -23,8 +23,7 @@ setup(
     packages=find_packages(include=['tfdgm', 'tfdgm.*', 'zoo']),
     package_data={
         'tfdgm': ['py.typed'],
-        'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/samples.png', '*/samples.wav',
-                '*/interpolations.png']},
+        'zoo': ['*/config.json', '*/model.weights.h5', '*/README.md', '*/*.png', '*/*.wav']},
     entry_points={'console_scripts': ['tfdgm=zoo.__main__:main']},
     install_requires=[
         'tensorflow>=2.21',

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import ot
+import prdc
 import pytest
 import scipy.stats
 import tensorflow as tf
@@ -94,6 +95,8 @@ def test_manifolds_are_those_of_their_definitions(block, monkeypatch):
     monkeypatch.setattr(samples, 'BLOCK', block)
     real, fake = normals(0), normals(1, 50, shift=0.7)
     np.testing.assert_allclose(evaluation.manifolds(real, fake, 4), by_definition(real, fake, 4), rtol=1e-9)
+    theirs = prdc.compute_prdc(real, fake, 4)
+    assert evaluation.manifolds(real, fake, 4)._asdict() == pytest.approx(theirs)
     assert evaluation.manifolds(real, real + 100.) == (0, 0, 0, 0)
     # Many of these distances are equal.
     binary, other = (np.random.default_rng(seed).integers(2, size=[60, 5]) for seed in (0, 1))

@@ -1,8 +1,10 @@
 """The zoo: every entry is whole and reaches what its configuration says."""
 
+import ast
 import importlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -122,6 +124,13 @@ def test_a_card_states_the_recorded_results(name):
     assert card.startswith(f'# {name}\n')
     for split, result in config['results'].items():
         assert f'| {split} | {next(iter(config_file.shown(result).values()))} |' in card
+
+
+def test_an_installation_has_all_files_of_the_zoo():
+    setup = (DOCS.parent / 'setup.py').read_text()
+    patterns = ast.literal_eval(re.search(r"'zoo': (\[.*?\])", setup, re.DOTALL)[1])
+    files = {path for name in zoo.names() for path in zoo.folder(name).iterdir() if path.is_file()}
+    assert files == {path for pattern in patterns for path in zoo.folder('nade_digits').parent.glob(pattern)}
 
 
 def test_the_page_of_the_zoo_states_the_recorded_results():
