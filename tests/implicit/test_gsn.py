@@ -8,7 +8,9 @@ import tensorflow as tf
 import tfdgm
 from tests.implicit.systems import make
 from tfdgm.conditions import Label
+from tfdgm.evaluation import pictures
 from tfdgm.outputs import Categorical, MixtureOfGaussians
+from tfdgm.pretrained import cards
 
 
 def test_in_the_long_run_the_chain_draws_the_data_s_distribution():
@@ -121,6 +123,20 @@ def test_the_first_layer_alone_is_a_denoising_autoencoder():
     model.compile()
     model.fit(np.ones([8, 4]), verbose=0)
     assert model.distribution().sample(2, burn_in=3).shape == (2, 4)
+
+
+@pytest.mark.parametrize('labels', [False, True])
+def test_a_card_shows_chains_from_test_images(labels, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pictures, 'save_grid', lambda path, images, columns: shown.append((path.name, images, columns)))
+    model = make('gsn', condition=Label(10) if labels else None)
+    dataset = {'name': 'digits', 'binarization': 'threshold', 'labels': labels}
+    lines = cards.save_chains(tmp_path, model, dataset)
+    (name, images, columns), = shown
+    assert f'![chains]({name})' in lines
+    first = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', binarization='threshold').take(8))
+    np.testing.assert_array_equal(images[::columns], first)
+    assert len(images) == 8 * columns and np.isin(images, [0, 1]).all()
 
 
 @pytest.mark.parametrize('arguments, message', [

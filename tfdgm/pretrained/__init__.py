@@ -2,6 +2,7 @@
 
 from tfdgm.config_file import CARD, CONFIG, read_card, read_config
 from tfdgm.pretrained.folder import (
+    CHAINS,
     GRID,
     INTERPOLATIONS,
     PLANE,
@@ -18,5 +19,5 @@ from tfdgm.pretrained.folder import (
 )
 
 __all__ = [
-    'CARD', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS', 'WeightsError', 'build',
-    'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']
+    'CARD', 'CHAINS', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS',
+    'WeightsError', 'build', 'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']

@@ -10,7 +10,7 @@ from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
 from tfdgm.evaluation import Classifier, pictures
-from tfdgm.implicit import CycleGAN, MatchingAutoencoder
+from tfdgm.implicit import GSN, CycleGAN, MatchingAutoencoder
 from tfdgm.latent import VQVAE, AutoencodingModel, LatentVariableModel
 from tfdgm.latent_space import LatentSpace
 from tfdgm.pretrained import files
@@ -20,6 +20,8 @@ PAIRS = 8
 STEPS = 9
 # How many images are shown beside their reconstructions, and how many points a side of the plane of latents has.
 REBUILT, SIDE = 10, 16
+# How many states of a chain are shown, and how many steps lie between them.
+STATES, THINNING = 16, 3
 
 
 def write(folder, model, config: dict):
@@ -45,6 +47,8 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
             lines += save_interpolations(folder, model, config['dataset'])
         if isinstance(model, AutoencodingModel | MatchingAutoencoder):
             lines += save_reconstructions(folder, model, config['dataset'])
+        if isinstance(model, GSN):
+            lines += save_chains(folder, model, config['dataset'])
         return lines
     return []
 
@@ -84,6 +88,17 @@ def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
                   f'{what[0].upper()}{what[1:]} over the plane of the two latents, at the quantiles of the standard '
                   'normal distribution.']
     return lines
+
+
+def save_chains(folder: pathlib.Path, model: GSN, dataset: dict) -> list:
+    """Saves states of chains that start from the first test images, one chain in each row."""
+    split, images, labels = examples_of(dataset)
+    images, labels = images[:PAIRS], None if labels is None else labels[:PAIRS]
+    states = model.chain(STATES - 1, start=images, thinning=THINNING, condition=labels, seed=0).numpy()
+    rows = np.concatenate([images[None], states]).swapaxes(0, 1)
+    pictures.save_grid(folder / pretrained.CHAINS, rows.reshape(-1, *model.event_shape), columns=STATES)
+    return ['', f'![chains]({pretrained.CHAINS})', '',
+            f'Each row is a chain that starts from a {split} image, {THINNING} steps from each state to the next.']
 
 
 def save_translations(folder: pathlib.Path, model, dataset: dict) -> list:
