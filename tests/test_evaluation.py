@@ -103,6 +103,15 @@ def test_manifolds_are_those_of_their_definitions(block, monkeypatch):
     np.testing.assert_allclose(evaluation.manifolds(binary, other, 4), by_definition(binary, other, 4), rtol=1e-9)
 
 
+@pytest.mark.parametrize('events', [
+    normals(0, 10, size=256), np.random.default_rng(0).integers(17, size=[10, 64])], ids=['normal', 'integers'])
+def test_manifolds_of_repeated_events(events):
+    repeated = np.repeat(events, 30, axis=0)
+    assert evaluation.manifolds(repeated, repeated, 5) == (1, 1, 6, 1)
+    more = np.concatenate([events, np.random.default_rng(1).permuted(events, axis=1) + 100])
+    assert evaluation.manifolds(more, repeated, 5).recall == 0.5
+
+
 @pytest.mark.parametrize('measure', [
     evaluation.energy_distance, evaluation.maximum_mean_discrepancy, evaluation.manifolds, evaluation.frechet_distance])
 def test_distances_do_not_change_far_from_0(measure):
@@ -115,6 +124,9 @@ def test_modes():
     found = evaluation.modes_near([[0.1, 0.], [0., -0.2], [9.9, 0.], [5., 5.]], centres, radius=0.3)
     assert found.hit == 2 and found.high_quality == 0.75
     assert found.reverse_kl == pytest.approx(sum(share * np.log(share * 4) for share in (2 / 3, 1 / 3)))
+    assert evaluation.modes_near(centres + 1e8, centres + 1e8, radius=0.3).hit == 4
+    nowhere = evaluation.modes_of([-1, -1], 3)
+    assert nowhere[:2] == (0, 0) and np.isnan(nowhere.reverse_kl)
     even = evaluation.modes_of(np.repeat(np.arange(4), 5), 4)
     assert even == (4, 1., pytest.approx(0, abs=1e-12))
 
@@ -177,7 +189,9 @@ ALL = [evaluation.maximum_mean_discrepancy, evaluation.kernel_distance, evaluati
     (np.ones([1, 2]), np.ones([3, 2]), r'two events or more in the first sample.* shape \(1, 2\)'),
     (np.ones([3, 2]), np.ones([3, 4]), r'events of one shape; got events of shapes \(2,\) and \(4,\)'),
     (np.ones([3, 2]), np.array([[0, 1], [0, np.nan]]), 'second sample holds values that are NaN .* event 1'),
-    (np.array(['a', 'b']), np.ones(2), 'numbers of shape')], ids=['one', 'shapes', 'nan', 'text'])
+    (np.ones([3, 2]), np.array([[0, 1], [0, 1e26]]), r'second sample holds values beyond 1e\+25'),
+    (np.ones([3, 0]), np.ones([3, 0]), r'two events or more in the first sample.* shape \(3, 0\)'),
+    (np.array(['a', 'b']), np.ones(2), 'numbers of shape')], ids=['one', 'shapes', 'nan', 'large', 'none', 'text'])
 def test_measures_say_what_is_wrong_with_samples(measure, first, second, message):
     with pytest.raises(ValueError, match=message):
         measure(first, second)
@@ -195,10 +209,31 @@ def test_measures_say_what_is_wrong_with_arguments():
             (lambda: evaluation.js(tfdgm.FullTable(2).distribution(), FLOW), 'NICE are lower bounds'),
             (lambda: evaluation.kl(tfdgm.FullTable(2).distribution(), tfdgm.MAF(2, hidden_units=(4,)).distribution()),
              'integers as events and the other real numbers'),
+            (lambda: evaluation.kl(tfd.Poisson(3.), tfd.Normal(1., 2.)), 'One of Poisson and Normal has integers'),
+            (lambda: evaluation.js(tfd.Normal(1., 2.), tfd.Poisson(3.)), 'integers as events'),
+            (lambda: evaluation.kl(tfdgm.FullTable(2).distribution(), tfd.MultivariateNormalDiag([0., 0.])),
+             'integers as events'),
+            (lambda: evaluation.kl(tfd.Categorical(probs=[.2, .3, .5]), tfd.Categorical(probs=[.5, .5])),
+             'Categorical and Categorical are not of the same events'),
+            (lambda: evaluation.js(tfd.Categorical(probs=[.2, .3, .5]), tfd.Categorical(probs=[.5, .5])),
+             'are not of the same events'),
+            (lambda: evaluation.kl(tfdgm.GAN(2).distribution(), tfd.MultivariateNormalDiag([0., 0.])),
+             'GAN has no density'),
             (lambda: evaluation.kl(tfd.Normal([0., 1.], 1.), tfd.Normal(0., 1.)), r'has the batch shape \(2,\)'),
             (lambda: evaluation.js(tfd.Normal(0., 1.), tfd.MultivariateNormalDiag([0., 1.])), 'of the same events')):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_a_model_of_integers_beside_a_distribution_of_tfp():
+    logits = tf.constant([[0., 1., 0.5], [0.2, 0., 0.]])
+    model = tfdgm.Independent(2, output=Categorical(3)).distribution()
+    other = tfd.Independent(tfd.Categorical(logits=logits), 1)
+    probabilities = tf.nn.softmax(logits).numpy()
+    wanted = float(np.sum(np.log(1 / 3 / probabilities)) / 3)
+    found = evaluation.kl(model, other)
+    assert found.value == pytest.approx(wanted, abs=4 * found.standard_error)
+    assert 0 < evaluation.js(other, model).value < np.log(2)
 
 
 def test_log_probs_of_values_that_a_model_does_not_know():

@@ -1,5 +1,6 @@
 """Divergences between two distributions, exactly where that is possible and else by samples of them."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfdgm import checks, random
-from tfdgm.distribution import DensityDistribution
+from tfdgm.distribution import DensityDistribution, ModelDistribution
 from tfdgm.evaluation.samples import Estimate, wasserstein_distance
 from tfdgm.support import Integers
 
@@ -15,6 +16,8 @@ tfd = tfp.distributions
 
 # How many events of a discrete distribution are summed over, at most.
 ENUMERABLE = 2**16
+# By how many samples integers are told from real numbers.
+FEW = 20
 
 
 def kl(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed: int = 0) -> Estimate:
@@ -44,10 +47,12 @@ def kl(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
         log_p, log_q = _log_probs(p, events), _log_probs(q, events)
         return Estimate(float(np.sum(np.exp(log_p) * _difference(log_p, log_q))), 0.)
     try:
-        return Estimate(float(tfd.kl_divergence(p, q)), 0.)
+        with _explaining(p, q):
+            return Estimate(float(tfd.kl_divergence(p, q)), 0.)
     except NotImplementedError:
         x = p.sample(checks.integer(num_samples, 'num_samples', 2), seed=random.stateless_seed(seed))
-        return _mean(_log_probs(p, x) - _log_probs(q, x))
+        with _explaining(p, q):
+            return _mean(_log_probs(p, x) - _log_probs(q, x))
 
 
 def js(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed: int = 0) -> Estimate:
@@ -77,7 +82,8 @@ def js(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
     halves = []
     for (own, other), one in zip(((p, q), (q, p)), seeds):
         x = own.sample(checks.integer(num_samples, 'num_samples', 2), seed=one)
-        halves.append(_mean(to_mixture(_log_probs(own, x), _log_probs(other, x))))
+        with _explaining(p, q):
+            halves.append(_mean(to_mixture(_log_probs(own, x), _log_probs(other, x))))
     values, errors = zip(*halves)
     return Estimate(sum(values) / 2, float(np.hypot(*errors) / 2))
 
@@ -114,14 +120,36 @@ def _require_comparable(p, q):
 
 def _require_densities(p, q):
     """Raises if log-probabilities of models are bounds, or some of probabilities and others of densities."""
-    models = [one.model for one in (p, q) if isinstance(one, DensityDistribution)]
-    for model in models:
-        if model.is_bound:
-            raise ValueError(f'The log-probabilities of {type(model).__name__} are lower bounds, of which no '
+    for one in (p, q):
+        if isinstance(one, DensityDistribution) and one.model.is_bound:
+            raise ValueError(f'The log-probabilities of {type(one.model).__name__} are lower bounds, of which no '
                              'divergence follows: compare samples.')
-    if len({model.support.is_discrete for model in models}) > 1:
-        raise ValueError('One of the models has integers as events and the other real numbers: probabilities and '
-                         'densities cannot be compared.')
+        if isinstance(one, ModelDistribution) and not isinstance(one, DensityDistribution):
+            raise ValueError(f'{type(one.model).__name__} has no density, of which a divergence follows: compare '
+                             'samples.')
+    if {_is_discrete(p), _is_discrete(q)} == {True, False}:
+        raise ValueError(f'One of {p.name} and {q.name} has integers as events and the other real numbers: '
+                         'probabilities and densities cannot be compared.')
+
+
+def _is_discrete(distribution) -> bool | None:
+    """Whether events are integers, as a few samples show; None if there are none."""
+    if isinstance(distribution, DensityDistribution):
+        return distribution.model.support.is_discrete
+    try:
+        x = np.asarray(distribution.sample(FEW, seed=random.stateless_seed(0)))
+    except NotImplementedError:
+        return None
+    return bool(np.all(x == np.round(x)))
+
+
+@contextlib.contextmanager
+def _explaining(p, q):
+    """Turns the error of distributions whose parameters don't go together into one that names them."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        raise ValueError(f'{p.name} and {q.name} are not of the same events: {error}') from error
 
 
 def _all_events(p, q):
@@ -138,9 +166,10 @@ def _all_events(p, q):
 
 def _log_probs(distribution, x):
     """In float64. Of a value that a model does not know, log 0."""
+    x = tf.cast(x, distribution.dtype)
     log_probs = np.asarray(distribution.log_prob(x), 'float64')
     if isinstance(distribution, DensityDistribution):
-        contained = np.asarray(distribution.model.support.contains(tf.convert_to_tensor(x)))
+        contained = np.asarray(distribution.model.support.contains(x))
         log_probs = np.where(contained.reshape(len(log_probs), -1).all(axis=1), log_probs, -np.inf)
     return log_probs
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics.pairwise import euclidean_distances
 
 from tfdgm import checks
-from tfdgm.evaluation.samples import checked
+from tfdgm.evaluation.samples import centred
 
 
 class Modes(NamedTuple):
@@ -16,7 +16,8 @@ class Modes(NamedTuple):
     Attributes:
         hit: how many modes have a sample.
         high_quality: the share of samples that belong to a mode.
-        reverse_kl: the Kullback-Leibler divergence from the modes of those samples to equal shares, in nats.
+        reverse_kl: the Kullback-Leibler divergence from the modes of those samples to equal shares, in nats; NaN if
+            there are no such samples.
     """
 
     hit: int
@@ -45,8 +46,8 @@ def modes_of(indices: ArrayLike, num_modes: int) -> Modes:
                          f'{num_modes - 1}; got an array of shape {indices.shape} and type {indices.dtype}.')
     counts = np.bincount(indices[indices >= 0], minlength=num_modes)
     shares = counts[counts > 0] / max(counts.sum(), 1)
-    return Modes(int(np.sum(counts > 0)), float(counts.sum() / len(indices)),
-                 float(np.sum(shares * np.log(shares * num_modes))))
+    reverse_kl = float(np.sum(shares * np.log(shares * num_modes))) if len(shares) else np.nan
+    return Modes(int(np.sum(counts > 0)), float(counts.sum() / len(indices)), reverse_kl)
 
 
 def modes_near(samples: ArrayLike, centres: ArrayLike, radius: float) -> Modes:
@@ -62,9 +63,10 @@ def modes_near(samples: ArrayLike, centres: ArrayLike, radius: float) -> Modes:
     Raises:
         ValueError: if there are not two of each, of one shape and finite, or the radius is not positive.
     """
-    if len(checks.as_array(centres)) < 2:
-        raise ValueError(f'Expected two centres of modes or more, got {len(centres)}.')
-    samples, centres = checked(samples, centres)
+    count = len(np.atleast_1d(checks.as_array(centres)))
+    if count < 2:
+        raise ValueError(f'Expected two centres of modes or more, got {count}.')
+    samples, centres = centred(samples, centres)
     distances = euclidean_distances(samples, centres)
     near = distances.min(axis=1) <= checks.positive(radius, 'radius')
     return modes_of(np.where(near, distances.argmin(axis=1), -1), len(centres))

@@ -16,6 +16,8 @@ from tfdgm import checks
 
 # How many numbers a block of a matrix of pairs has.
 BLOCK = 2**22
+# Beyond it, powers of values that kernels take are more than float64 holds.
+LARGEST = 1e25
 
 
 class Estimate(NamedTuple):
@@ -23,7 +25,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: the estimate.
-        standard_error: its standard deviation over samples of this size.
+        standard_error: its standard deviation over samples of this size; of a discrepancy between two samples, too
+            large where both are of one distribution.
     """
 
     value: float
@@ -111,7 +114,7 @@ def energy_distance(first: ArrayLike, second: ArrayLike) -> Estimate:
 
 def _discrepancy(first, second, kernel) -> Estimate:
     """E k(a, a') + E k(b, b') - 2 E k(a, b) over pairs of different events."""
-    within = [(_sums(one, one, kernel) - _own(one, kernel)) / (len(one) - 1) for one in (first, second)]
+    within = [_sums(one, one, kernel) / (len(one) - 1) for one in (first, second)]
     across = [_sums(*pair, kernel) / len(pair[1]) for pair in ((first, second), (second, first))]
     # What each event adds to the mean; that of all pairs varies as twice the mean of these.
     parts = [inside - outside for inside, outside in zip(within, across)]
@@ -120,13 +123,16 @@ def _discrepancy(first, second, kernel) -> Estimate:
 
 
 def _sums(first, second, kernel):
-    """The sum of a kernel between each event and all of another sample: `[n]`."""
-    return np.concatenate([kernel(rows, second).sum(axis=1) for rows in _blocks(first, second)])
-
-
-def _own(events, kernel):
-    """The kernel of each event and itself: `[n]`."""
-    return np.array([kernel(event[None], event[None])[0, 0] for event in events])
+    """The sum of a kernel between each event and all of another sample, or all others of its own: `[n]`."""
+    sums, start = [], 0
+    for rows in _blocks(first, second):
+        values = kernel(rows, second)
+        if first is second:
+            places = np.arange(len(rows))
+            values[places, start + places] = 0.
+        sums.append(values.sum(axis=1))
+        start += len(rows)
+    return np.concatenate(sums)
 
 
 def _blocks(first, second):
@@ -234,18 +240,24 @@ def manifolds(first: ArrayLike, second: ArrayLike, neighbours: int = 5) -> Manif
     if min(len(first), len(second)) <= checks.integer(neighbours, 'neighbours'):
         raise ValueError(f'Expected more than neighbours={neighbours} events in each sample, got {len(first)} and '
                          f'{len(second)}.')
-    # Distances between integers are often equal, and rounding is not to say which is the larger.
-    radii, own_radii = ((1 + 1e-7) * NearestNeighbors(n_neighbors=neighbours).fit(one).kneighbors()[0][:, -1]
-                        for one in (first, second))
+    # Distances are often equal, between integers and where events are repeated: rounding, which grows with the events
+    # themselves, is not to say which is the larger.
+    slack = 1e-12 * max(np.max(np.sum(one**2, axis=1)) for one in (first, second))
+    radii, own_radii = (_squared_radii(one, neighbours) * (1 + 1e-7) + slack for one in (first, second))
     hits, covered, recalled = np.zeros(len(second)), [], []
     for rows, reach in zip(_blocks(first, second), _blocks(radii, second)):
-        distances = euclidean_distances(rows, second)
-        inside = distances <= reach[:, None]
+        squares = euclidean_distances(rows, second, squared=True)
+        inside = squares <= reach[:, None]
         hits += inside.sum(axis=0)
         covered.append(inside.any(axis=1))
-        recalled.append((distances <= own_radii).any(axis=1))
+        recalled.append((squares <= own_radii).any(axis=1))
     return Manifolds(float(np.mean(hits > 0)), float(np.mean(np.concatenate(recalled))),
                      float(np.mean(hits) / neighbours), float(np.mean(np.concatenate(covered))))
+
+
+def _squared_radii(events, neighbours):
+    """The squared distance of each event from its k-th nearest neighbour, `[n]`."""
+    return NearestNeighbors(n_neighbors=neighbours).fit(events).kneighbors()[0][:, -1]**2
 
 
 def centred(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -263,13 +275,16 @@ def checked(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray
     """
     first, second = (checks.as_array(sample) for sample in (first, second))
     for name, sample in (('first', first), ('second', second)):
-        if not checks.is_real(sample.dtype) or sample.ndim < 1 or len(sample) < 2:
+        if not checks.is_real(sample.dtype) or sample.ndim < 1 or len(sample) < 2 or not sample.size:
             raise ValueError(f'Expected two events or more in the {name} sample, numbers of shape [n, …]; got an array '
                              f'of shape {sample.shape} and type {sample.dtype}.')
         finite = np.isfinite(sample.astype('float64'))
         if not finite.all():
             raise ValueError(f'The {name} sample holds values that are NaN or infinite, the first in event '
                              f'{checks.first_event(~finite)}.')
+        if np.max(np.abs(sample)) > LARGEST:
+            raise ValueError(f'The {name} sample holds values beyond {LARGEST:g}, of which no distances can be '
+                             'computed: divide both samples by a number.')
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f'Expected two samples of events of one shape; got events of shapes {first.shape[1:]} and '
                          f'{second.shape[1:]}.')
