@@ -39,7 +39,7 @@ def of_tfdgm(wasserstein, seconds):
     generator = keras.Sequential([
         keras.Input((LATENTS,)), layers.Dense(7 * 7 * 64), layers.Reshape((7, 7, 64)), layers.ReLU(),
         layers.Conv2DTranspose(32, 4, 2, padding='same'), layers.ReLU(),
-        layers.Conv2DTranspose(1, 4, 2, padding='same', activation='tanh')])
+        layers.Conv2DTranspose(1, 4, 2, padding='same')])
     critic = keras.Sequential([
         keras.Input((28, 28, 1)), layers.Conv2D(32, 4, 2, padding='same'), layers.LeakyReLU(0.2),
         layers.Conv2D(64, 4, 2, padding='same'), layers.LeakyReLU(0.2), layers.Flatten(), layers.Dense(1)])

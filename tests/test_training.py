@@ -250,6 +250,7 @@ def without(part):
     (recipe(epochs='ten'), 'epochs'),
     (recipe(batch_size=0), 'batch_size'),
     (recipe(patience='long'), 'patience'),
+    (recipe('GAN', {'levels': 2}, patience=3), 'patience in "training" .* of this GAN none does: leave it out'),
     (recipe(jit_compile='fast'), 'jit_compile in "training" should be true, false or "auto"'),
     (recipe(mirror=1), 'mirror in "training" should be true or false, got 1'),
     (recipe('MAF', {'event_shape': [2]}, {'name': 'moons', 'binarization': None}, mirror=True),

@@ -100,9 +100,12 @@ def static_shape(x, expected, what: str = 'events', batch_rank: int | None = Non
 
 def sample_shape(shape):
     """Raises unless a shape of samples, as far as it is known, is one or more integers from 0."""
-    sizes = tf.convert_to_tensor(shape, dtype_hint=tf.int32)
-    values = tf.get_static_value(sizes)
-    if not sizes.dtype.is_integer or (values is not None and np.any(values < 0)):
+    fits = shape is not None and not isinstance(shape, bool)  # TensorFlow would take a truth for an integer.
+    if fits:
+        sizes = tf.convert_to_tensor(shape, dtype_hint=tf.int32)
+        values = tf.get_static_value(sizes)
+        fits = sizes.dtype.is_integer and (values is None or np.all(values >= 0))
+    if not fits:
         raise ValueError(f'sample_shape must be integers from 0, such as 5 or (2, 3), got {shape!r}.')
 
 

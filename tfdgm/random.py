@@ -44,7 +44,9 @@ def in_32_bits(seed: int) -> int:
 
 
 class Seeds(keras.random.SeedGenerator):
-    """A source of stateless seeds, whose place is kept in a variable, saved and restored with the model.
+    """A source of stateless seeds, whose place is kept in a variable: a training that is resumed goes on from there.
+
+    As that of Keras's own layers, it is not in the file of a model, which begins with the seed again.
 
     Args:
         seed: an integer from 0; None has Keras draw one.

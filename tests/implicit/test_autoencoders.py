@@ -69,6 +69,7 @@ def test_one_event_alone_has_a_penalty_that_is_finite():
     model = make('wae')
     model.compile()
     assert np.isfinite(model.fit(some_events(model, 5), batch_size=4, verbose=0).history['loss'][0])
+    assert model.evaluate(some_events(model, 5), batch_size=1, verbose=0, return_dict=True)['mmd'] == 0
 
 
 def test_the_best_critic_of_latents_gives_the_jensen_shannon_divergence():
@@ -118,20 +119,25 @@ def test_the_latent_space_is_that_of_variational_autoencoders(system):
     assert model.prior().sample(2).shape == (2, 3)
 
 
-def test_a_model_of_its_own_is_the_prior_and_stays_as_it_is():
+def test_a_model_of_its_own_is_the_prior_and_stays_as_it_is(tmp_path):
     prior = tfdgm.MAF(3, blocks=1, hidden_units=(4,))
     prior.compile()
     prior.fit(np.random.default_rng(0).normal(size=[64, 3]) * 5 + 20, verbose=0)
     weights = prior.get_weights()
     for system in 'wae', 'aae':
         model = make(system, prior=prior)
+        assert prior.trainable
         model.prior_model.set_weights(weights)
         model.compile()
         model.fit(some_events(model), verbose=0)
         for old, new in zip(weights, model.prior_model.get_weights()):
             np.testing.assert_array_equal(old, new)
         assert model.prior().sample(2, seed=0).shape == (2, 3)
-        assert type(model).from_config(model.get_config()).prior_model.event_shape == (3,)
+        path = str(tmp_path / f'{system}.keras')
+        model.save(path)
+        loaded = keras.models.load_model(path)
+        assert [len(weights) for _, weights in loaded.optimized()] == [len(weights) for _, weights in model.optimized()]
+        assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) > 0
 
 
 def test_training_brings_the_latents_to_the_prior_and_the_events_back():

@@ -138,6 +138,8 @@ def test_sets_of_two_kinds_by_name():
 
 def test_bad_input():
     model, (a, _) = make('cycle_gan', levels=4), two_sets()
+    np.testing.assert_array_equal(model.translate(a, 'B'), model.translate(a, target='A'))
+    np.testing.assert_array_equal(model.translate(a), model.translate(a, 'A', 'B'))
     with pytest.raises(ValueError, match='source and target are the two kinds'):
         model.translate(a, 'A', 'A')
     with pytest.raises(ValueError, match="target must be one of 'A', 'B'; got 'C'"):
@@ -147,12 +149,35 @@ def test_bad_input():
     model.compile()
     with pytest.raises(ValueError, match=r'conditions of shape \(8, 8, 1\)'):
         model.fit(a, np.zeros([12, 4, 4, 1]), verbose=0)
+    with pytest.raises(ValueError, match=r"pass B's, images .*, beside A's, as fit\(a, b\)"):
+        model.fit(a, verbose=0)
+    with pytest.raises(ValueError, match=r'adapts to events of both kinds: adapt\(a, b\)'):
+        tfdgm.CycleGAN(4).adapt(np.ones([3, 4]))
+    with pytest.raises(ValueError, match='CycleGAN takes no condition'):
+        tfdgm.CycleGAN(4, condition=tfdgm.conditions.Label(3))
     with pytest.raises(ValueError, match=r'translates images, .*, and vectors of real values'):
         tfdgm.CycleGAN(4, levels=3)
     with pytest.raises(ValueError, match='critic_b ends in a sigmoid'):
         tfdgm.CycleGAN(4, critic_b=keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, 'sigmoid')]))
     with pytest.raises(ValueError, match='generator_a should make events of events'):
         tfdgm.CycleGAN(4, generator_a=keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
+
+
+LABELLED = tfdgm.data.load('digits', 'test', labels=True)
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda: tfdgm.data.unpaired(LABELLED, LABELLED), 'two sets of events alone; one has pairs'),
+    (lambda: tfdgm.data.unpaired(['a'], ['b']), r'numbers of shape \[n, …\]; got an array of shape \(1,\)'),
+    (lambda: tfdgm.data.unpaired(3., 4.), r'numbers of shape \[n, …\]; got an array of shape \(\)'),
+    (lambda: tfdgm.data.unpaired([[1, 2], [3]], [[1, 2]]), 'a list of parts that differ in shape'),
+    (lambda: tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test').batch(200)), r'dataset.unbatch\(\) gives them'),
+    (lambda: tfdgm.data.load('digits+digits', 'train', labels=True), 'it has no labels'),
+    (lambda: tfdgm.data.load('digits+', 'train'), r"one plus between them, such as mnist\+usps; got 'digits\+'"),
+    (lambda: tfdgm.data.load('digits+digits+digits', 'train'), 'one plus between them')])
+def test_pairs_say_what_is_wrong_with_sets(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_the_terminal_translates(tmp_path):

@@ -113,6 +113,7 @@ def test_any_output(output, values):
     if values is not None:
         assert np.isin(samples, range(values)).all()
     assert model.distribution([0, 1]).sample(5, thinning=2).shape == (5, 2, 3)
+    assert model.distribution(labels).sample((0, 2), thinning=2).shape == (0, 2, 3, 3)
     assert model.chain(4, 2, condition=labels[:2]).shape == (4, 2, 3)
     with pytest.raises(ValueError, match='one condition for each of the 3 chains, got 2'):
         model.chain(4, 3, condition=labels[:2])

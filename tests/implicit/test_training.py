@@ -145,7 +145,42 @@ def network(inputs, outputs, **kwargs):
     return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs, **kwargs)])
 
 
+def ending_in(*layers):
+    """A critic of four numbers whose last layers are these."""
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1), *layers])
+
+
+def around(critic):
+    """A model with another one in it."""
+    x = keras.Input((4,))
+    return keras.Model(x, critic(x))
+
+
+def by_operations():
+    x = keras.Input((4,))
+    return keras.Model(x, keras.ops.sigmoid(keras.layers.Dense(1)(x)))
+
+
+def of_two_outputs():
+    z = keras.Input((3,))
+    return keras.Model(z, [keras.layers.Dense(4)(z), keras.layers.Dense(4)(z)])
+
+
+def sharing():
+    """A generator and a critic with a layer of both."""
+    shared, z, x = keras.layers.Dense(4, name='shared'), keras.Input((4,)), keras.Input((4,))
+    return {'num_latents': 4, 'generator': keras.Model(z, shared(z)),
+            'critic': keras.Model(x, keras.layers.Dense(1)(shared(x)))}
+
+
 BAD_ARGUMENTS = [
+    ({'generator': of_two_outputs()}, 'generator should give one array; it gives 2'),
+    (sharing(), 'critic shares weights with what it judges, shared/kernel, shared/bias'),
+    ({'levels': 5, 'generator': network(3, 4, activation='tanh')}, 'generator ends in a tanh: .* -1 and 1 itself'),
+    ({'critic': ending_in(keras.layers.Activation('sigmoid'), keras.layers.Reshape((1,)))}, 'ends in a sigmoid'),
+    ({'critic': around(network(4, 1, activation='sigmoid'))}, 'critic ends in a sigmoid'),
+    ({'critic': by_operations()}, 'critic ends in a sigmoid'),
+    ({'critic': ending_in(keras.layers.Activation('tanh'))}, 'critic ends in a tanh'),
     ({'levels': 1}, 'levels must be an integer of at least 2, got 1'),
     ({'num_latents': 0}, 'num_latents must be an integer of at least 1'),
     ({'pack': 0}, 'pack must be an integer of at least 1'),
@@ -165,6 +200,34 @@ BAD_ARGUMENTS = [
 def test_constructors_say_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         tfdgm.GAN(4, **{'num_latents': 3, **arguments})
+
+
+def test_of_real_values_a_generator_may_end_as_it_likes():
+    model = tfdgm.GAN(4, num_latents=3, generator=network(3, 4, activation='tanh'))
+    assert model.distribution().sample(2).shape == (2, 4)
+
+
+def test_a_penalty_of_gradients_is_for_critics_that_see_events_one_by_one():
+    def critic():
+        return keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+
+    with pytest.raises(ValueError, match=r'take keras\.layers\.LayerNormalization'):
+        tfdgm.WGAN(4, critic=critic())
+    assert tfdgm.WGAN(4, critic=critic(), clip=0.1).gradient_penalty == 0
+
+
+def test_both_sides_have_an_optimizer_of_their_own():
+    model, optimizer = make('gan', (2,)), keras.optimizers.Adam()
+    with pytest.raises(ValueError, match='One optimizer was given for both sides'):
+        model.compile(optimizer, critic_optimizer=optimizer)
+    model.compile('adam', 'sgd')
+    assert isinstance(model.critic_optimizer, keras.optimizers.SGD)
+
+
+@pytest.mark.parametrize('shape', [None, True, -1, 1.5])
+def test_sample_shapes_that_are_none(shape):
+    with pytest.raises(ValueError, match='sample_shape must be integers from 0'):
+        make('gan', (2,)).distribution().sample(shape)
 
 
 def test_there_is_no_density():

@@ -107,8 +107,10 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'classes of {name} are for labels=True.')
     halves = translation.halves_of(name, split) if path is None else None
     if halves is not None:
+        if labels:
+            raise ValueError(f'{name} is two sets, whose pairs are for translation: it has no labels.')
         return translation.pairs(name, split, [
-            load(part, own, binarization=binarization, levels=levels, size=size, color_mode=color_mode, labels=labels,
+            load(part, own, binarization=binarization, levels=levels, size=size, color_mode=color_mode,
                  classes=classes, columns=columns, length=length, seed=seed) for part, own in halves], seed)
     kind, folder = (kind_of(name), None) if path is None else paths.look(path, name)
     check_arguments(name, kind, {

@@ -21,13 +21,19 @@ def unpaired(first, second, seed: int = 0) -> tf.data.Dataset:
         seed: of the order of the second; events of the smaller set come again.
 
     Raises:
-        ValueError: if events of both are of different shapes, or there are none.
+        ValueError: if events of both are of different shapes, no numbers, with labels, or there are none.
 
     >>> import numpy as np, tfdgm
     >>> len(tfdgm.data.unpaired(np.zeros([3, 8, 8, 1]), np.ones([5, 8, 8, 1])))
     5
     """
-    arrays = [as_arrays(one) if isinstance(one, tf.data.Dataset) else np.asarray(one) for one in (first, second)]
+    arrays = [as_arrays(one) if isinstance(one, tf.data.Dataset) else checks.as_array(one) for one in (first, second)]
+    for array in arrays:
+        if isinstance(array, tuple):
+            raise ValueError('Expected two sets of events alone; one has pairs, such as of events and labels.')
+        if not checks.is_real(array.dtype) or not array.ndim:
+            raise ValueError(f'Expected two sets of events, numbers of shape [n, …]; got an array of shape '
+                             f'{array.shape} and type {array.dtype}.')
     shapes = [array.shape[1:] for array in arrays]
     if shapes[0] != shapes[1] or not all(map(len, arrays)):
         raise ValueError(f'Expected two sets of events of one shape, at least one of each; got {len(arrays[0])} of '
@@ -40,7 +46,10 @@ def unpaired(first, second, seed: int = 0) -> tf.data.Dataset:
 def halves_of(name: str, split: str) -> list | None:
     """The names and splits of the two sets that a name stands for; None if it is one set."""
     if BOTH in name:
-        return [(part.strip(), split) for part in name.split(BOTH, 1)]
+        parts = [part.strip() for part in name.split(BOTH)]
+        if len(parts) != 2 or not all(parts):
+            raise ValueError(f'Two sets have names with one plus between them, such as mnist+usps; got {name!r}.')
+        return [(part, split) for part in parts]
     if split not in SPLITS or not published.is_unpaired(name):
         return None
     kept = round(100 * (1 - published.VALIDATION_SHARE))

@@ -45,6 +45,7 @@ def measured(model: GenerativeModel, dataset: tf.data.Dataset, features: Classif
     """
     if not can_be_measured(model):
         raise ValueError(f'{type(model).__name__} gives no samples of one length, which measures compare.')
+    checks.instance(dataset, tf.data.Dataset, 'dataset', 'tf.data.Dataset.from_tensor_slices(events)')
     loaded = data.as_arrays(dataset.take(checks.integer(num_events, 'num_events', FEWEST)))
     events, condition = loaded if isinstance(loaded, tuple) else (loaded, None)
     checks.events(model, events)

@@ -13,6 +13,7 @@ from tfdgm.execution.guard import apply_unless
 from tfdgm.implicit.distribution import WITHOUT_DENSITY, ImplicitDistribution
 from tfdgm.layers import Standardization
 from tfdgm.model import GenerativeModel
+from tfdgm.networks.given import refuse_squashed
 from tfdgm.support import Support, support_of
 
 # The widths of dense networks where nobody says otherwise.
@@ -54,8 +55,19 @@ class AdversarialModel(GenerativeModel):
             self.event_shape, dtype='float32', name='standardization')
         self._noise_seeds = random.Seeds(self.seed)
 
-    def make_trackers(self):
-        """Makes the metrics, once it is known whether there are critics."""
+    def complete(self):
+        """Ends a constructor: makes the metrics, and sees that critics share no weights with what they judge.
+
+        Raises:
+            ValueError: if they do.
+        """
+        of_critics = {id(weight) for critic in self.critics for weight in critic.weights}
+        others = [layer for layer in self.layers if all(layer is not critic for critic in self.critics)]
+        shared = [weight.path for layer in others for weight in layer.weights if id(weight) in of_critics]
+        if shared:
+            raise ValueError(f'A critic shares weights with what it judges, {", ".join(shared)}: each side has an '
+                             'optimizer and weights of its own.')
+        self.built = True
         names = ('generator_loss', *self.measured_terms) if self.critics else self.measured_terms
         self.trackers = {name: MeanOrNone(name=name) for name in names}
 
@@ -87,6 +99,11 @@ class AdversarialModel(GenerativeModel):
         x = ops.cast(x, 'float32')
         return x if self.levels is None else ops.tanh(x)
 
+    def require_unsquashed(self, network: keras.Model, name: str):
+        """Raises if a network that was given for integers takes the hyperbolic tangent itself, or the like."""
+        if self.levels is not None:
+            refuse_squashed(network, name, 'events', 'the model brings between -1 and 1 itself')
+
     def call(self, x: tf.Tensor, training: bool = False):
         raise NotImplementedError(WITHOUT_DENSITY.format(type(self).__name__))
 
@@ -114,15 +131,19 @@ class AdversarialModel(GenerativeModel):
 
     # Training --------------------------------------------------------------------------------------------------------
 
-    def compile(self, optimizer=None, *args, critic_optimizer=None, **kwargs):
+    def compile(self, optimizer=None, critic_optimizer=None, **kwargs):
         """`keras.Model.compile`, with an optimizer for each side; None is Adam with a rate of 2e-4, `beta_1` 0.5.
 
         Raises:
-            ValueError: if a loss or metrics are given, or an optimizer for critics where there are none.
+            ValueError: if a loss or metrics are given, an optimizer for critics where there are none, or one optimizer
+                for both sides.
         """
         if critic_optimizer is not None and not self.critics:
             raise ValueError(f'This {type(self).__name__} has no critic: leave critic_optimizer out.')
-        super().compile(of_pair(optimizer), *args, **kwargs)
+        if critic_optimizer is optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
+            raise ValueError('One optimizer was given for both sides: make one for each, since it keeps means for each '
+                             'weight.')
+        super().compile(of_pair(optimizer), **kwargs)
         self.critic_optimizer = keras.optimizers.get(of_pair(critic_optimizer)) if self.critics else None
 
     def get_compile_config(self) -> dict:
@@ -131,14 +152,17 @@ class AdversarialModel(GenerativeModel):
             return config
         return {**config, 'critic_optimizer': keras.saving.serialize_keras_object(self.critic_optimizer)}
 
+    @property
+    def learning_weights(self) -> list:
+        """The weights that the optimizers change."""
+        return self.trainable_weights
+
     def optimized(self) -> list:
-        if not self.critics:
-            return super().optimized()
         of_critics = {id(weight) for critic in self.critics for weight in critic.weights}
         parts = [], []
-        for weight in self.trainable_weights:
+        for weight in self.learning_weights:
             parts[id(weight) in of_critics].append(weight)
-        return list(zip((self.optimizer, self.critic_optimizer), parts))
+        return list(zip((self.optimizer, self.critic_optimizer), parts))[:2 if self.critics else 1]
 
     def next_seed(self) -> tf.Tensor:
         """A stateless seed, another at each call."""

@@ -70,8 +70,7 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
         self.decoder_network = self._decoder_network(decoder, networks)
         self.prior_model = self._checked_prior(prior)
         self.critic_layer = self._critic_layer(critic)
-        self.make_trackers()
-        self.built = True
+        self.complete()
 
     @property
     def critics(self) -> list:
@@ -99,6 +98,7 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
         if found != self.event_shape:
             raise ValueError(f'The decoder should make events of latents, {(None, self.num_latents)} -> '
                              f'{(None, *self.event_shape)}; it gives an array of shape {(None, *found)}.')
+        self.require_unsquashed(given, 'decoder')
         return given
 
     def _checked_prior(self, prior):
@@ -109,7 +109,6 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
             raise ValueError(f'A prior of {self.num_latents} latents is a model of real vectors of that length without '
                              f'a condition; this {type(prior).__name__} has events of shape {prior.event_shape}, each '
                              f'value {prior.support}, and the condition {prior.condition}.')
-        prior.trainable = False
         return prior
 
     def _critic_layer(self, given):
@@ -120,6 +119,12 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
             network = DenseCritic((self.num_latents,), HIDDEN_UNITS, 'leaky_relu', False, dtype=self.dtype_policy,
                                   name='critic_network')
         return Critic(network, self.condition_features, False, dtype=self.dtype_policy, name='critic_layer')
+
+    @property
+    def learning_weights(self) -> list:
+        """All trainable weights but the prior's."""
+        of_prior = set() if self.prior_model is None else {id(weight) for weight in self.prior_model.weights}
+        return [weight for weight in self.trainable_weights if id(weight) not in of_prior]
 
     # Latents ---------------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,8 @@ class CycleGAN(AdversarialModel):
                  critic_a: keras.Model | None = None, critic_b: keras.Model | None = None, cycle_weight: float = 10.,
                  identity_weight: float = 5., pool_size: int = 50, hidden_units: Sequence[int] = HIDDEN_UNITS,
                  filters: int = 32, halvings: int = 1, blocks: int = 4, **kwargs):
+        if 'condition' in kwargs:
+            raise ValueError('CycleGAN takes no condition: what an event depends on is the event of the other kind.')
         super().__init__(event_shape, levels=levels, condition=condition_of(event_shape, levels), **kwargs)
         self.cycle_weight = checks.not_negative(cycle_weight, 'cycle_weight')
         self.identity_weight = checks.not_negative(identity_weight, 'identity_weight')
@@ -89,8 +91,7 @@ class CycleGAN(AdversarialModel):
             DOMAINS, (critic_a, critic_b))}
         self.pools = {domain: Pool(self.pool_size, self.event_shape, name=f'pool_{domain.lower()}')
                       for domain in DOMAINS}
-        self.make_trackers()
-        self.built = True
+        self.complete()
 
     @property
     def critics(self) -> list:
@@ -105,6 +106,7 @@ class CycleGAN(AdversarialModel):
             if found != self.event_shape:
                 raise ValueError(f'{name} should make events of events, {(None, *self.event_shape)} -> the same; it '
                                  f'gives an array of shape {(None, *found)}.')
+            self.require_unsquashed(given, name)
             return given
         parts = {'name': name, 'dtype': self.dtype_policy}
         if len(self.event_shape) == 3:
@@ -133,7 +135,9 @@ class CycleGAN(AdversarialModel):
         Raises:
             ValueError: if the events are not valid, a site is constant, or values are integers.
         """
-        a, b = data.as_arrays(x) if isinstance(x, tf.data.Dataset) else (x, y)
+        a, b = data.as_arrays(x) if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, tuple) else (x, y)
+        if b is None:
+            raise ValueError('CycleGAN adapts to events of both kinds: adapt(a, b), or a dataset of pairs.')
         super().adapt(a)
         checks.events(self, b)
         self.standardization_b.initialize(b)
@@ -159,17 +163,19 @@ class CycleGAN(AdversarialModel):
         source, target = DOMAINS if to_b else DOMAINS[::-1]
         return self.in_units(self.generated(self.seen(ops.cast(x, 'float32'), source), target), target)
 
-    def translate(self, x: ArrayLike, source: str = 'A', target: str = 'B') -> tf.Tensor:
+    def translate(self, x: ArrayLike, source: str | None = None, target: str | None = None) -> tf.Tensor:
         """Translates events from one kind to the other, `[batch, *event_shape]` each.
 
         Args:
             x: events of the one kind.
-            source: which, 'A' or 'B'.
-            target: the other one.
+            source: which, 'A' or 'B'; None for the one that is not the target, or 'A'.
+            target: the other one; None for that which is not the source.
 
         Raises:
             ValueError: if the events are not valid, or these are not the two kinds.
         """
+        source = source or ('A' if target is None else other_of(target))
+        target = target or other_of(source)
         if {checks.one_of(source, DOMAINS, 'source'), checks.one_of(target, DOMAINS, 'target')} != set(DOMAINS):
             raise ValueError(f'source and target are the two kinds, A and B; got {source!r} twice.')
         checks.events(self, x)
@@ -239,6 +245,21 @@ class CycleGAN(AdversarialModel):
         return {name: value for name, value in super().get_config().items() if name != 'condition'}
 
 
+class OtherKind:
+    """A condition that is the event of the other kind, and says so."""
+
+    def describe(self) -> str:
+        return f"B's, {super().describe()}, beside A's, as fit(a, b) or of tfdgm.data.unpaired(a, b)"
+
+
+class OtherImage(OtherKind, Image):
+    """An image of the other kind."""
+
+
+class OtherVector(OtherKind, Vector):
+    """A vector of the other kind."""
+
+
 def condition_of(event_shape, levels):
     """What A's depend on: a B.
 
@@ -247,11 +268,16 @@ def condition_of(event_shape, levels):
     """
     shape = checks.event_shape(event_shape)
     if len(shape) == 3:
-        return Image(shape, levels=levels)
+        return OtherImage(shape, levels=levels)
     if len(shape) == 1 and levels is None:
-        return Vector(shape[0])
+        return OtherVector(shape[0])
     raise ValueError(f'CycleGAN translates images, (height, width, channels), and vectors of real values; got '
                      f'event_shape={event_shape!r} and levels={levels!r}.')
+
+
+def other_of(domain: str) -> str:
+    """The domain that this is not."""
+    return 'B' if domain == 'A' else 'A'
 
 
 def difference(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -64,8 +64,7 @@ class GeneratorModel(AdversarialModel):
         self.generator_network = self._generator_network(generator)
         self.critic_layer = Critic(self._critic_network(critic), self.condition_features, self.spectral_normalization,
                                    dtype=self.dtype_policy, name='critic_layer')
-        self.make_trackers()
-        self.built = True
+        self.complete()
 
     @property
     def critics(self) -> list:
@@ -92,6 +91,7 @@ class GeneratorModel(AdversarialModel):
             if found != self.event_shape:
                 raise ValueError(f'The generator should make events of latents, {(None, self.num_latents)} -> '
                                  f'{(None, *self.event_shape)}; it gives an array of shape {(None, *found)}.')
+            self.require_unsquashed(given, 'generator')
             return given
         if convolves(self.event_shape, self.hidden_units):
             return ConvolutionGenerator(

@@ -43,6 +43,8 @@ class ChainDistribution(ModelDistribution):
         if thinning is None:
             return super().sample(sample_shape, seed, name, given=(tf.constant(burn_in),))
         shape = [int(size) for size in np.reshape(sample_shape, -1)]
+        if 0 in shape:
+            return tf.zeros((*shape, *self.batch_shape, *self._model.event_shape))
         condition = None if self._condition is None else tf.reshape(
             self.condition, (-1, *self._model.condition.shape))
         chain = self._model.chain(

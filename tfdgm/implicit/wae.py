@@ -74,7 +74,9 @@ class WAE(MatchingAutoencoder):
         if condition is not None:  # The latents of each value of the condition are to follow the prior.
             features = self.encode_condition(condition)
             z, drawn = (ops.concatenate([latents, features], axis=-1) for latents in (z, drawn))
-        penalties = discrepancies(z, drawn, 2. * self.num_latents)
+        # Of a single event there is no estimate.
+        several = ops.cast(ops.shape(z)[0] > 1, 'float32')
+        penalties = several * discrepancies(z, drawn, 2. * self.num_latents)
         return {'loss': errors + self.weight * penalties, 'reconstruction': errors, 'mmd': penalties}
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from tfdgm import checks
+from tfdgm.execution import internals
 from tfdgm.implicit.generator import GeneratorModel
 
 
@@ -50,6 +52,10 @@ class WGAN(GeneratorModel):
         if gradient_penalty is None:
             gradient_penalty = 10. if clip is None else 0.
         self.gradient_penalty = checks.not_negative(gradient_penalty, 'gradient_penalty')
+        if self.gradient_penalty and any(isinstance(layer, keras.layers.BatchNormalization)
+                                         for layer in internals.layers_within(self.critic_layer)):
+            raise ValueError('With a gradient penalty, the score of an event must not depend on others: take '
+                             'keras.layers.LayerNormalization in the critic, or gradient_penalty=0.')
 
     def critic_losses(self, real: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
         return generated - real

@@ -95,6 +95,9 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     validation = data.load(split='validation', **config['dataset'])
 
     model = pretrained.build(config)
+    if model.monitor is None and recipe['patience'] is not None:
+        raise ValueError(f'patience in "training" waits for a figure that says which epoch is the best, and of this '
+                         f'{type(model).__name__} none does: leave it out.')
     compile_as(recipe, model)
     if model.standardization is not None:
         model.adapt(examples)
