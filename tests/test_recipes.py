@@ -42,6 +42,7 @@ def test_a_recipe_warms_up_the_kl_term_and_joins_steps(tmp_path, monkeypatch):
     assert seen == [(0., 3), (0.5, 3), (1., 3), (1., 3)]
 
 
+@pytest.mark.slow
 def test_a_training_starts_from_weights(tmp_path):
     first = folder_with(tmp_path / 'first', VAE, {'epochs': 1})
     training.train(first, verbose=0)

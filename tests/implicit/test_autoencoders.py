@@ -37,11 +37,11 @@ def test_the_discrepancy_is_that_of_two_loops():
 
 
 def test_the_discrepancy_is_unbiased_and_zero_for_equal_distributions():
-    generator = np.random.default_rng(0)
+    generator, compiled = np.random.default_rng(0), tf.function(discrepancies)
 
     def estimates(shift):
-        return [np.mean(discrepancies(*(tf.constant(generator.normal(size=[20, 2]) + by, tf.float32)
-                                        for by in (0, shift)), 4.)) for _ in range(300)]
+        return [np.mean(compiled(*(tf.constant(generator.normal(size=[20, 2]) + by, tf.float32)
+                                   for by in (0, shift)), 4.)) for _ in range(300)]
 
     same, moved = np.array(estimates(0)), np.array(estimates(1))
     assert abs(same.mean()) < 4 * same.std() / np.sqrt(300) and same.min() < 0
@@ -92,7 +92,7 @@ def test_the_best_critic_of_latents_gives_the_jensen_shannon_divergence():
 
 
 @every_autoencoder
-@pytest.mark.parametrize('levels, xla', [(None, False), (4, True)])
+@pytest.mark.parametrize('levels, xla', [(None, False), pytest.param(4, True, marks=pytest.mark.slow)])
 def test_fit_moves_all_weights_and_reports_all_parts(system, levels, xla):
     model = make(system, levels=levels)
     before = [weight.numpy() for weight in model.trainable_weights]
@@ -140,6 +140,7 @@ def test_a_model_of_its_own_is_the_prior_and_stays_as_it_is(tmp_path):
         assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) > 0
 
 
+@pytest.mark.slow
 def test_training_brings_the_latents_to_the_prior_and_the_events_back():
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
@@ -162,6 +163,7 @@ def test_training_brings_the_latents_to_the_prior_and_the_events_back():
         assert np.mean(abs(np.hypot(samples[:, 0], samples[:, 1]) - 1)) < 0.1
 
 
+@pytest.mark.slow
 def test_conditions():
     labels = np.arange(8) % 3
     for system in AUTOENCODERS:

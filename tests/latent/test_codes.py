@@ -179,6 +179,7 @@ def test_the_latent_space():
     np.testing.assert_allclose(along[:, 1], model.decode_batch(changed.reshape(2, 2, 2, 1), None), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_conditions():
     model, labels = small(condition=Label(3)), np.arange(40) % 3
     x = images()

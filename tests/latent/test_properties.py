@@ -173,7 +173,7 @@ def test_any_two_keras_models(tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize('system', ['vae', 'hierarchical_vae'])
+@pytest.mark.parametrize('system', ['vae', pytest.param('hierarchical_vae', marks=pytest.mark.slow)])
 def test_mixed_precision_stays_near(system):
     model, half = make(system), make(system, dtype='mixed_bfloat16')
     half.set_weights(model.get_weights())
