@@ -40,5 +40,6 @@ def emoji():
 
 
 if __name__ == '__main__':
-    show_rows(['digits', 'read, translated', 'as they are', "the other set's own"], digits())
+    if 'cyclegan_mnist_usps' in zoo.names():
+        show_rows(['digits', 'read, translated', 'as they are', "the other set's own"], digits())
     show_rows(['emoji', 'error, translated', 'as they are'], emoji())

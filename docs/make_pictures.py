@@ -143,6 +143,7 @@ if __name__ == '__main__':
     interpolations('glow_olivetti_faces', IMAGES / 'interpolations.png')
     latents('vae_digits', IMAGES / 'vae_digits.png')
     shutil.copy(zoo.folder('vae_frey_faces') / pretrained.PLANE, IMAGES / 'vae_frey_faces.png')
+    shutil.copy(zoo.folder('cyclegan_emoji') / 'a_to_b.png', IMAGES / 'emoji.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')

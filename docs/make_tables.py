@@ -50,6 +50,8 @@ def row_of_events(entry: str, config: dict) -> str:
     options = dict(data_of(config)[0])
     test, train = (tfdgm.data.as_arrays(tfdgm.data.load(split=split, **options).take(number))
                    for split in ('test', 'train'))
+    if isinstance(test, tuple):  # Of two kinds, samples are of the first.
+        test, train = test[0], train[0]
     classifier = None if features == 'values' else zoo.load(features)
     return row(EVENTS, '', compared(*features_of(pretrained.build(config), classifier, test, train)))
 
