@@ -44,7 +44,7 @@ def row_of(name: str, config: dict) -> str:
     return row(f'`{name}`', '' if nats is None else f'{nats:,.2f}', config['samples'])
 
 
-def row_of_events(entry: str, config: dict) -> str:
+def row_of_events(config: dict) -> str:
     """The line of the training events, seen as those of the test split are."""
     number, features = config['samples']['events'], config['samples']['features']
     options = dict(data_of(config)[0])
@@ -58,14 +58,14 @@ def row_of_events(entry: str, config: dict) -> str:
 
 def table(entries: dict) -> str:
     """The lines of all entries that are compared with the same data, from the smallest Fréchet distance."""
-    name, config = next(iter(entries.items()))
+    config = next(iter(entries.values()))
     options, features, number = data_of(config)
     title = ', '.join(str(value) if key == 'name' else f'{key} {value}' for key, value in sorted(
         options, key=lambda option: option[0] != 'name'))
     ranked = sorted(entries.items(), key=lambda entry: entry[1]['samples']['frechet_distance'])
     return '\n'.join([f'**{title}**: {number:,} samples, by ' + (
         'the values themselves' if features == 'values' else f'the features of `{features}`'), '',
-        f'| {" | ".join(COLUMNS)} |', '|' + '---|' * len(COLUMNS), row_of_events(name, config),
+        f'| {" | ".join(COLUMNS)} |', '|' + '---|' * len(COLUMNS), row_of_events(config),
         *(row_of(*entry) for entry in ranked)])
 
 

@@ -133,6 +133,7 @@ def test_a_model_of_its_own_is_the_prior_and_stays_as_it_is(tmp_path):
         for old, new in zip(weights, model.prior_model.get_weights()):
             np.testing.assert_array_equal(old, new)
         assert model.prior().sample(2, seed=0).shape == (2, 3)
+        assert type(model).from_config(model.get_config()).prior_model.event_shape == (3,)
         path = str(tmp_path / f'{system}.keras')
         model.save(path)
         loaded = keras.models.load_model(path)

@@ -33,8 +33,8 @@ def kl(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
         seed: of their choice.
 
     Raises:
-        ValueError: if the distributions have batches, or events of different kinds; or the log-probabilities of one are
-            bounds.
+        ValueError: if the distributions have batches, or events of different kinds; or one has no density, or bounds as
+            log-probabilities.
 
     >>> import tfdgm, tensorflow_probability as tfp
     >>> tfdgm.evaluation.kl(tfp.distributions.Normal(0., 1.), tfp.distributions.Normal(2., 1.))
@@ -63,8 +63,8 @@ def js(p: tfd.Distribution, q: tfd.Distribution, num_samples: int = 10_000, seed
     Args: as in `kl`; both with samples and `log_prob`.
 
     Raises:
-        ValueError: if the distributions have batches, or events of different kinds; or the log-probabilities of one are
-            bounds.
+        ValueError: if the distributions have batches, or events of different kinds; or one has no density, or bounds as
+            log-probabilities.
     """
     _require_comparable(p, q)
     _require_densities(p, q)
@@ -119,7 +119,7 @@ def _require_comparable(p, q):
 
 
 def _require_densities(p, q):
-    """Raises if log-probabilities of models are bounds, or some of probabilities and others of densities."""
+    """Raises if a model has bounds or no density, or one gives probabilities and the other densities."""
     for one in (p, q):
         if isinstance(one, DensityDistribution) and one.model.is_bound:
             raise ValueError(f'The log-probabilities of {type(one.model).__name__} are lower bounds, of which no '
