@@ -26,7 +26,7 @@ TYPES = {
     'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'color_mode': TEXT,
                 'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
-                 'mirror': FLAG, 'optimizer': OPTIMIZER, 'steps_per_execution': INTEGER, 'kl_warm_up': INTEGER,
+                 'mirror': FLAG, 'with_validation': FLAG, 'optimizer': OPTIMIZER, 'steps_per_execution': INTEGER, 'kl_warm_up': INTEGER,
                  'initial_weights': TEXT, 'prior': OBJECT},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
                'data': TEXT, 'classes': NAMES, 'rate': INTEGER, 'diverged': INTEGER},

@@ -215,7 +215,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             '', '## Training', '',
             f'{how_to_train(folder, dataset)} trains it again, with seed '
             f'{config["training"].get("seed", 0)}. {record["epochs"]} epochs took {record["minutes"]:.1f} minutes on '
-            f'{record["hardware"]}; epoch {record["best_epoch"]}, {how_it_is_chosen(model)}, was kept '
+            f'{record["hardware"]}; epoch {record["best_epoch"]}, {how_it_is_chosen(model, config)}, was kept '
             '(training {}, validation {}).'.format(*config_file.shown_record(record))]
         if 'prior' in record:
             prior = record['prior']
@@ -232,8 +232,10 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     return '\n'.join(lines)
 
 
-def how_it_is_chosen(model) -> str:
+def how_it_is_chosen(model, config: dict) -> str:
     """What is said of the epoch whose weights are kept."""
+    if config['training'].get('with_validation'):
+        return 'the last of a training on the validation split too'
     return 'the last' if model.monitor is None else 'the best on the validation split'
 
 

@@ -30,10 +30,11 @@ class Checkpoint(keras.callbacks.Callback):
         seed: of the random numbers that the model draws in training, such as dropout's.
         monitor: the validation metric whose lowest value is the best; None where no figure says which epoch is, and the
             last one is kept.
+        keeps_last: whether the last epoch is kept all the same, as where the validation split is trained on.
         file: the name of the file; that of a prior is another.
     """
 
-    def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll', file=STATE):
+    def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll', keeps_last=False, file=STATE):
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.file = self.folder / file
@@ -42,7 +43,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.patience = patience
         self.seed = seed
         self.monitor = monitor or 'val_loss'
-        self.keeps_last = monitor is None
+        self.keeps_last = keeps_last or monitor is None
         self.history = []
         self.best = []
 

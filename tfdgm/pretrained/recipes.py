@@ -7,11 +7,11 @@ import keras
 from tfdgm import checks
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
-            'mirror': False, 'steps_per_execution': 1, 'kl_warm_up': 0, 'initial_weights': None,
-            'prior': None}
+            'mirror': False, 'with_validation': False, 'steps_per_execution': 1, 'kl_warm_up': 0,
+            'initial_weights': None, 'prior': None}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_execution': 1, 'kl_warm_up': 0}
-# Codes are no images, and a model of them has neither a KL term nor codes of its own.
-NOT_OF_PRIORS = 'mirror', 'kl_warm_up', 'initial_weights', 'prior'
+# Codes are no images, and a model of them has neither a KL term nor codes of its own; it is trained on the same split.
+NOT_OF_PRIORS = 'mirror', 'with_validation', 'kl_warm_up', 'initial_weights', 'prior'
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 
@@ -56,8 +56,9 @@ def checked_settings(settings: dict, part: str) -> dict:
     if not isinstance(recipe['initial_weights'], str | None):
         raise ValueError(f'initial_weights in "{part}" should be the name or the folder of a pretrained model, got '
                          f'{recipe["initial_weights"]!r}.')
-    if not isinstance(recipe['mirror'], bool):
-        raise ValueError(f'mirror in "{part}" should be true or false, got {recipe["mirror"]!r}.')
+    for name in 'mirror', 'with_validation':
+        if not isinstance(recipe[name], bool):
+            raise ValueError(f'{name} in "{part}" should be true or false, got {recipe[name]!r}.')
     if recipe['jit_compile'] not in (True, False, 'auto'):
         raise ValueError(
             f'jit_compile in "{part}" should be true, false or "auto", got {recipe["jit_compile"]!r}.')

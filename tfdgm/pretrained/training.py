@@ -37,10 +37,11 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             `training`, with `epochs`, `batch_size`, `optimizer` (a name or a serialised Keras optimizer; with its
             `use_ema`, the average of the weights is validated and kept), `seed`, `patience` (how many epochs without
             improvement end the training; None for never), `jit_compile` and `steps_per_execution` (as in the model's
-            `compile`), `mirror` (whether to train on images and, at random, on their mirror images), `kl_warm_up` (over
-            how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term), `initial_weights` (the folder of
-            a pretrained model of the same architecture, from whose weights to start) and `prior` (of a VQVAE: such
-            settings, of the training of its prior that follows).
+            `compile`), `mirror` (whether to train on images and, at random, on their mirror images), `with_validation`
+            (whether to train on the validation split as well, once all is chosen; the last epoch is kept then),
+            `kl_warm_up` (over how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term),
+            `initial_weights` (the folder of a pretrained model of the same architecture, from whose weights to start)
+            and `prior` (of a VQVAE: such settings, of the training of its prior that follows).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
         folder_of: the folder that `initial_weights` names.
@@ -89,22 +90,26 @@ def goes_on(folder: pathlib.Path, recipe: dict) -> bool:
 def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None, folder_of) -> dict | None:
     """Trains from the last whole epoch on, to the end or to an epoch."""
     keras.utils.set_random_seed(recipe['seed'])
+    validation = data.load(split='validation', **config['dataset'])
     examples = data.load(split='train', **config['dataset'])
+    if recipe['with_validation']:
+        examples = examples.concatenate(validation)
     if config['dataset'].get('binarization') != 'dynamic':
         examples = examples.cache()
-    validation = data.load(split='validation', **config['dataset'])
 
     model = pretrained.build(config)
-    if model.monitor is None and recipe['patience'] is not None:
+    if recipe['patience'] is not None and (model.monitor is None or recipe['with_validation']):
+        trained_on_all = ' trained with the validation split' if recipe['with_validation'] else ''
         raise ValueError(f'patience in "training" waits for a figure that says which epoch is the best, and of this '
-                         f'{type(model).__name__} none does: leave it out.')
+                         f'{type(model).__name__}{trained_on_all} none does: leave it out.')
     compile_as(recipe, model)
     if model.standardization is not None:
         model.adapt(examples)
     if recipe['initial_weights']:
         start_from(folder_of(recipe['initial_weights']), model, config)
     checkpoint = Checkpoint(
-        folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'], model.monitor)
+        folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'], model.monitor,
+        recipe['with_validation'])
     whole, error = fit(model, examples, validation, recipe, checkpoint, verbose, epochs)
     require_figures(checkpoint, folder, error)
     if not whole:
@@ -132,7 +137,7 @@ def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples,
                 for split in (examples, validation)
                 for codes, conditions in [model.codes_for_prior(split.batch(model.scoring_batch))]]
     checkpoint = Checkpoint(folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'],
-                            recipe['seed'], prior.monitor, PRIOR_STATE)
+                            recipe['seed'], prior.monitor, file=PRIOR_STATE)
     whole, error = fit(prior, *in_codes, recipe, checkpoint, verbose, epochs)
     require_figures(checkpoint, folder, error)
     if not whole:
