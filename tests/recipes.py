@@ -43,8 +43,8 @@ def train(folder, **options):
     checkpoints = []
 
     class Remembered(training.Checkpoint):
-        def __init__(self, *args):
-            super().__init__(*args)
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
             checkpoints.append(self)
 
     with mock.patch.object(training, 'Checkpoint', Remembered), no_samples():

@@ -12,7 +12,8 @@ RECORD = {'epochs': 2, 'best_epoch': 1, 'train_nll': 1.5, 'validation_nll': 2, '
 RESULT = {'nll': 1.5, 'standard_error': 0.1, 'bits_per_dim': 0.2, 'examples': 300}
 CONFIG = {'about': 'A sentence.', 'model': {'class_name': 'tfdgm>NADE', 'config': {}},
           'dataset': {'name': 'a.csv', 'columns': ['a', 1], 'binarization': None, 'labels': False, 'levels': 4},
-          'training': {'epochs': 3, 'optimizer': {'class_name': 'adam'}, 'patience': None, 'mirror': True},
+          'training': {'epochs': 3, 'optimizer': {'class_name': 'adam'}, 'patience': None, 'mirror': True,
+                       'with_validation': False},
           'record': {**RECORD, 'columns': ['a', 'b'], 'versions': {'keras': '3'}}, 'weights_sha256': 'ab',
           'results': {'test': RESULT}}
 OF_TYPES = {
@@ -64,7 +65,7 @@ NUMBER, NULL = {'an integer', 'a number'}, {'null'}
     *((('dataset', key), INTEGER | NULL) for key in ('levels', 'seed', 'size', 'length')),
     (('dataset', 'color_mode'), TEXT | NULL), (('dataset', 'classes'), LIST | NULL),
     *((('training', key), INTEGER | NULL) for key in ('epochs', 'batch_size', 'patience', 'seed')),
-    *((('training', key), FLAG | NULL) for key in ('mirror', 'jit_compile')),
+    *((('training', key), FLAG | NULL) for key in ('mirror', 'with_validation', 'jit_compile')),
     (('training', 'optimizer'), TEXT | OBJECT | NULL),
     *((('record', key), INTEGER) for key in ('epochs', 'best_epoch')),
     *((('record', key), NUMBER) for key in ('train_nll', 'validation_nll', 'minutes')),

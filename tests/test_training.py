@@ -215,6 +215,22 @@ def test_a_recipe_can_ask_for_mirror_images(labels):
 
 # Bad input ------------------------------------------------------------------------------------------------------------
 
+def test_a_recipe_can_train_on_the_validation_split_too(tmp_path, monkeypatch):
+    sizes = []
+    batches = training.batches
+    monkeypatch.setattr(training, 'batches', lambda examples, recipe: (
+        sizes.append(int(examples.cardinality())), batches(examples, recipe))[1])
+    folder = write(tmp_path, recipe(with_validation=True, epochs=3, optimizer=adam(schedule(
+        'PiecewiseConstantDecay', boundaries=[8], values=[0.1, 50.]))))
+    config, curve = train(folder)
+    assert sizes == [sum(len(data.as_arrays(data.load('digits', split))) for split in ('train', 'validation'))]
+    assert curve[-1]['val_nll'] > curve[1]['val_nll'], 'or the last would be the best'
+    assert config['record']['best_epoch'] == 3
+    assert validation_nll(folder) == pytest.approx(config['record']['validation_nll'], abs=1e-3)
+    card = (folder / pretrained.CARD).read_text()
+    assert 'epoch 3, the last of a training on the validation split too, was kept' in card
+
+
 def test_unknown_keys_of_the_training(tmp_path):
     with pytest.raises(ValueError, match='Unknown in "training": epoch, patient; it takes epochs, batch_size, opt'):
         training.train(write(tmp_path, recipe(epoch=3, patient=1)))
@@ -253,6 +269,9 @@ def without(part):
     (recipe('GAN', {'levels': 2}, patience=3), 'patience in "training" .* of this GAN none does: leave it out'),
     (recipe(jit_compile='fast'), 'jit_compile in "training" should be true, false or "auto"'),
     (recipe(mirror=1), 'mirror in "training" should be true or false, got 1'),
+    (recipe(with_validation='yes'), "with_validation in .training. should be true or false, got 'yes'"),
+    (recipe(with_validation=True, patience=3),
+     'patience in "training" .* of this Independent trained with the validation split none does: leave it out'),
     (recipe('MAF', {'event_shape': [2]}, {'name': 'moons', 'binarization': None}, mirror=True),
      r'mirror in "training" is for images, got events of shape \(2,\)'),
     (recipe(dataset={'binarization': None, 'levels': 20}), 'levels of digits can be at most its own 17, got 20'),
