@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tfdgm
+from tests.recipes import no_samples
 from tfdgm import pretrained
 from tfdgm.pretrained import training
 from tfdgm.pretrained.checkpoint import PRIOR_STATE, STATE
@@ -62,7 +63,8 @@ def test_a_training_starts_from_weights(tmp_path):
 def test_the_prior_of_codes_is_trained_after_them(tmp_path):
     settings = {'epochs': 3, 'prior': {'epochs': 4, **FAST}}
     folder = folder_with(tmp_path / 'codes', VQVAE, settings)
-    whole = training.train(folder, verbose=0)
+    with no_samples():
+        whole = training.train(folder, verbose=0)
     assert whole['record']['epochs'] == 3 and whole['record']['prior']['epochs'] == 4
     model = pretrained.load(folder)
     assert float(model.prior_is_fitted) == 1
