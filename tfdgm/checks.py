@@ -250,8 +250,13 @@ def broadcasts(shape: tuple, target: tuple) -> bool:
 def weights(values, count: int) -> np.ndarray:
     """Checks the weights of events."""
     values = np.asarray(values)
-    if values.shape != (count,) or values.dtype.kind not in 'biuf' or not np.all((values >= 0) & (values < np.inf)):
-        raise ValueError(f'Expected one finite sample weight from 0 for each of the {count} events, got {values!r}.')
+    expected = f'Expected one finite sample weight from 0 for each of the {count} events, got'
+    if values.shape != (count,) or values.dtype.kind not in 'biuf':
+        raise ValueError(f'{expected} an array of shape {values.shape} and type {values.dtype}.')
+    wrong = ~((values >= 0) & (values < np.inf))
+    if np.any(wrong):
+        raise ValueError(f'{expected} {values[wrong][0]} as that of event {first_event(wrong)}'
+                         f'{f" and {np.sum(wrong) - 1} more" if np.sum(wrong) > 1 else ""}.')
     if not np.any(values):
         raise ValueError(f'The sample weights of all {count} events are 0: there is nothing to learn or to measure.')
     return values.astype('float32')
