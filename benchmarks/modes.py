@@ -1,6 +1,6 @@
 """How many modes of mixtures in the plane the samples of adversarial models have.
 
-    python benchmarks/modes.py [--system packed_gan] [--seeds 5] [--steps 20000]
+    python benchmarks/modes.py [--system packed_gan] [--seeds 5] [--steps 50000]
 
 The ring has 8 normal distributions around the circle of radius 1, with a standard deviation of 0.01, the grid 25 on
 {-4, -2, 0, 2, 4}², with 0.05; these are the mixtures of arXiv:1712.04086, section 4.1. A sample is of high quality if
@@ -41,10 +41,10 @@ def found(system, mixture, seed, steps):
     model = SYSTEMS[system](seed)
     model.adapt(x)
 
-    def optimizer():
+    def optimizer(steps):
         return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps), beta_1=0.5)
 
-    model.compile(optimizer(), critic_optimizer=optimizer(), steps_per_execution=100)
+    model.compile(optimizer(steps // model.critic_steps), critic_optimizer=optimizer(steps), steps_per_execution=100)
     model.fit(x, batch_size=BATCH, epochs=steps * BATCH // len(x), verbose=0)
     return tfdgm.evaluation.modes_near(model.distribution().sample(SAMPLES, seed=seed), centres, 3 * deviation)
 
@@ -61,7 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--system', choices=SYSTEMS, action='append', help='which; by default all')
     parser.add_argument('--seeds', type=int, default=5)
-    parser.add_argument('--steps', type=int, default=20_000, help='of the critic')
+    parser.add_argument('--steps', type=int, default=50_000, help='of the critic')
     arguments = parser.parse_args()
     show_rows(['mixture', 'system', 'modes', 'high quality', 'reverse KL'],
               rows(arguments.system or SYSTEMS, arguments.seeds, arguments.steps))
