@@ -134,10 +134,14 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
         return ops.cast(self.latents_layer(called(self.encoder_network, x, features, training)), 'float32')
 
     def decoded(self, z: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tf.Tensor:
-        """Events as networks see them, of latents: `[batch, num_latents]` -> `[batch, *event_shape]`, float32."""
+        """What the decoder makes of latents, float32: `[batch, num_latents]` -> `[batch, *event_shape]`.
+
+        Of integers, values beyond -1 and 1 too: a squared error that saw them squashed would stop to teach a decoder
+        that is far out, as it soon is where most values are the least, such as a digit's.
+        """
         z, features = ops.cast(z, self.compute_dtype), self.encode_condition(condition)
         events = called(self.decoder_network, z, features, training)
-        return self.squashed(ops.reshape(events, (-1, *self.event_shape)))
+        return ops.reshape(ops.cast(events, 'float32'), (-1, *self.event_shape))
 
     def draw_prior(self, count: int, seed: tf.Tensor) -> tf.Tensor:
         """Latents from the prior, `[count, num_latents]`."""
@@ -152,7 +156,8 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
         return self.encoded(self.scaled(x), condition)
 
     def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        return self.unscaled(self.decoded(z, condition))
+        events = self.decoded(z, condition)
+        return self.unscaled(events if self.levels is None else ops.clip(events, -1, 1))
 
     def posterior(self, x: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
         """The latents of events `[batch, *event_shape]`, as distributions that have all their probability there.
