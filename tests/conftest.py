@@ -17,8 +17,6 @@ import tensorflow as tf
 import zoo
 from tfdgm.model import Model
 
-# Likewise TensorFlow's own optimizer of graphs, of which most here run a few times.
-tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 # TensorFlow never releases a program of XLA's: only tests that are marked `xla`, or ask for it, compile by it.
 Model.xla = False
 

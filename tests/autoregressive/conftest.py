@@ -11,7 +11,10 @@ SHARED = {'test_a_seed_means_the_same_samples_with_xla_and_without',
           'test_fit_under_xla_lowers_the_loss', 'test_completion_keeps_what_is_known_in_every_shape',
           'test_shapes_are_those_that_tfp_documents', 'test_saving_keeps_every_log_probability',
           'test_gradients_reach_every_weight', 'test_sample_frequencies_match_probabilities',
-          'test_continuous_samples_follow_the_density', 'test_continuous_density_integrates_to_one'}
+          'test_continuous_samples_follow_the_density', 'test_continuous_density_integrates_to_one',
+          'test_samples_have_the_length_asked_for', 'test_equal_vectors_act_as_a_vector_for_all_steps',
+          'test_the_likelihood_of_a_short_event_is_that_of_a_short_model',
+          'test_an_adapted_model_is_the_transformed_distribution'}
 REPRESENTATIVE = 'made', 'pixel_cnn', 'wavenet'
 # It goes through all cases of every output, condition and order.
 THOROUGH = 'made'
