@@ -88,10 +88,10 @@ class AdversarialModel(GenerativeModel):
         return 2 * ops.cast(x, 'float32') / (self.levels - 1) - 1
 
     def unscaled(self, x: tf.Tensor) -> tf.Tensor:
-        """The inverse of `scaled`; integers are rounded, and the gradient passes as if they were not."""
+        """The inverse of `scaled`; integers stay in range and are rounded, as if they were not for the gradient."""
         if self.standardization is not None:
             return self.standardization(x, invert=True)[0]
-        x = (x + 1) / 2 * (self.levels - 1)
+        x = (ops.clip(x, -1, 1) + 1) / 2 * (self.levels - 1)
         return x + ops.stop_gradient(ops.round(x) - x)
 
     def squashed(self, x: tf.Tensor) -> tf.Tensor:

@@ -136,7 +136,7 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
     def decoded(self, z: tf.Tensor, condition: tf.Tensor | None, training: bool = False) -> tf.Tensor:
         """What the decoder makes of latents, float32: `[batch, num_latents]` -> `[batch, *event_shape]`.
 
-        Of integers, values beyond -1 and 1 too: a squared error that saw them squashed would stop to teach a decoder
+        Of integers, values beyond -1 and 1 too: a squared error that saw them squashed would stop teaching a decoder
         that is far out, as it soon is where most values are the least, such as a digit's.
         """
         z, features = ops.cast(z, self.compute_dtype), self.encode_condition(condition)
@@ -156,8 +156,7 @@ class MatchingAutoencoder(LatentSpace, AdversarialModel):
         return self.encoded(self.scaled(x), condition)
 
     def decode_batch(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        events = self.decoded(z, condition)
-        return self.unscaled(events if self.levels is None else ops.clip(events, -1, 1))
+        return self.unscaled(self.decoded(z, condition))
 
     def posterior(self, x: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
         """The latents of events `[batch, *event_shape]`, as distributions that have all their probability there.

@@ -131,13 +131,14 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
 def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples, validation, verbose,
               epochs: int | None) -> dict | None:
     """Trains the prior of a model whose latents are codes; returns the record of it."""
+    keeps_last = recipe['with_validation']  # Its own figures are of what it was trained on, too.
     recipe, prior = checked_settings(recipe['prior'], 'prior'), model.prior_layer
     compile_as(recipe, prior)
     in_codes = [tf.data.Dataset.from_tensor_slices(codes if conditions is None else (codes, conditions))
                 for split in (examples, validation)
                 for codes, conditions in [model.codes_for_prior(split.batch(model.scoring_batch))]]
     checkpoint = Checkpoint(folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'],
-                            recipe['seed'], prior.monitor, file=PRIOR_STATE)
+                            recipe['seed'], prior.monitor, keeps_last, PRIOR_STATE)
     whole, error = fit(prior, *in_codes, recipe, checkpoint, verbose, epochs)
     require_figures(checkpoint, folder, error)
     if not whole:
