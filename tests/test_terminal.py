@@ -284,7 +284,7 @@ def test_commands_say_nothing_but_their_own(elsewhere):
 
 @pytest.mark.slow
 def test_notices_are_not_kept_from_who_asks_for_them():
-    code = ("import os, tempfile; from tfdgm import terminal\n"
+    code = ("import os; from tfdgm.command_line import terminal\n"
             "with terminal.without_notices(): os.write(2, b'I0000 00:00:1.2 3 a.cc:4] notice\\nand this\\n')")
     quiet, asked = (python(code, TF_CPP_MIN_LOG_LEVEL=level).stderr for level in '31')
     assert quiet.endswith('and this\n') and 'a.cc:4] notice' not in quiet

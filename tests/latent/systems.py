@@ -105,6 +105,11 @@ def features_of(condition):
     return 0 if condition is None else condition.num_features
 
 
+def policy_of(kwargs):
+    """The policy that models within a model are given as well, if it is given one."""
+    return {'dtype': kwargs['dtype']} if 'dtype' in kwargs else {}
+
+
 SYSTEMS = {
     'vae': lambda *args, **kwargs: tfdgm.VAE(*args, num_latents=3, hidden_units=(8,), **kwargs),
     'convolutions': lambda *args, **kwargs: tfdgm.VAE(*args, num_latents=3, filters=4, **kwargs),
@@ -113,12 +118,13 @@ SYSTEMS = {
     'vamp_prior': lambda *args, **kwargs: tfdgm.VAE(
         *args, num_latents=3, hidden_units=(8,), prior=tfdgm.latent.VampPrior(4), **kwargs),
     'flows': lambda *args, **kwargs: tfdgm.VAE(
-        *args, num_latents=3, hidden_units=(8,), prior=tfdgm.MAF(3, blocks=1, hidden_units=(6,)),
-        posterior=tfdgm.IAF(3, blocks=1, hidden_units=(6,), condition=tfdgm.conditions.Vector(5)), **kwargs),
+        *args, num_latents=3, hidden_units=(8,), prior=tfdgm.MAF(3, blocks=1, hidden_units=(6,), **policy_of(kwargs)),
+        posterior=tfdgm.IAF(
+            3, blocks=1, hidden_units=(6,), condition=tfdgm.conditions.Vector(5), **policy_of(kwargs)), **kwargs),
     'pixel_vae': lambda *args, output=None, **kwargs: tfdgm.VAE(
         *args, num_latents=3, hidden_units=(8,), decoder=tfdgm.GatedPixelCNN(
             *args, output=output, filters=4, blocks=1,
-            condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition')))), **kwargs),
+            condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition'))), **policy_of(kwargs)), **kwargs),
     'hierarchical_vae': lambda *args, **kwargs: tfdgm.HierarchicalVAE(
         *args, filters=4, latent_channels=3, stochastic_layers=2, **kwargs),
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow_probability as tfp
 
 import tfdgm
 from tests.latent.systems import by_quadrature, exact_log_prob, linear_gaussian, make, randomise, some_events
@@ -41,10 +42,14 @@ def test_models_of_every_kind_have_them(system):
     model = make(system)
     z = model.prior().sample(6, seed=0)
     x = model.decode(z).sample(seed=1)
-    many = np.mean(model.distribution().log_prob(x, num_samples=2000))
+    # Of draws of the prior, for the posterior of such random weights is far from the true one.
+    draws = model.prior().sample(20_000, seed=2)
+    likelihood = model.decode(draws)
+    log_likelihoods = np.stack([likelihood.log_prob(event) for event in x.numpy()])
+    many = np.mean(tfp.math.reduce_logmeanexp(log_likelihoods, axis=1))
     below = np.mean(annealed_importance_sampling(model, x, num_steps=300))
     above = np.mean(annealed_importance_sampling(model, x, z=z, num_steps=300))
-    np.testing.assert_allclose([below, above], many, atol=0.3)
+    np.testing.assert_allclose([below, above], many, atol=0.1)
 
 
 def test_it_follows_from_the_seed_and_heeds_conditions():

@@ -93,8 +93,10 @@ def test_the_latent_space(system):
     elbo = model.elbo(x, num_samples=200)
     latents = posterior.sample(200, seed=0)
     log_joint = [model.decode(some).log_prob(x) + prior.log_prob(some) for some in latents]
-    estimate = tf.reduce_mean(tf.stack(log_joint) - posterior.log_prob(latents), 0)
-    np.testing.assert_allclose(elbo.value, estimate, atol=1)
+    draws = tf.stack(log_joint) - posterior.log_prob(latents)
+    # Two means of 200 draws each differ by a tenth of one draw's standard deviation.
+    differences = (elbo.value - tf.reduce_mean(draws, 0)) / (0.1 * tf.math.reduce_std(draws, 0))
+    np.testing.assert_array_less(np.abs(differences), 4)
     reconstructed = model.reconstruct(x)
     assert reconstructed.shape == x.shape and np.all((reconstructed >= 0) & (reconstructed <= 1))
     between, along = model.interpolate(x[:2], x[2:4], 5), model.traverse(x[:2], 1, [z[0, 1], 0.5])
