@@ -1,6 +1,7 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
 from tfdgm import (
+    boltzmann,
     conditions,
     data,
     errors,
@@ -27,6 +28,7 @@ from tfdgm.autoregressive import (
     RecurrentModel,
     WaveNet,
 )
+from tfdgm.boltzmann import DBM, RBM, EnergyModel
 from tfdgm.data import planes, sound, tables
 from tfdgm.density import DensityModel
 from tfdgm.distribution import DensityDistribution, ModelDistribution
@@ -42,6 +44,7 @@ __version__ = '0.1.0'
 
 __all__ = [
     'AAE',
+    'DBM',
     'FFJORD',
     'FVSBN',
     'GAN',
@@ -51,6 +54,7 @@ __all__ = [
     'MAF',
     'NADE',
     'NICE',
+    'RBM',
     'VAE',
     'VQVAE',
     'WAE',
@@ -62,6 +66,7 @@ __all__ = [
     'CycleGAN',
     'DensityDistribution',
     'DensityModel',
+    'EnergyModel',
     'FlowModel',
     'FullTable',
     'GatedPixelCNN',
@@ -80,6 +85,7 @@ __all__ = [
     'RealNVP',
     'RecurrentModel',
     'WaveNet',
+    'boltzmann',
     'conditions',
     'data',
     'errors',

@@ -48,7 +48,8 @@ ALWAYS = {
 # How figures are shown, by their names in "results" and, behind the name of a split, in "record".
 FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
-         'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f')}
+         'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f'),
+         'distortion': ('nats of distortion', '.2f')}
 SHOWN_OF_SAMPLES = {'frechet_distance': ('Fréchet distance', '.3g'), 'kernel_distance': ('kernel distance', '.2g'),
                     'standard_error': ('± ', '.1g'), 'label_accuracy': ('labels', '.3f'),
                     **{name: (name, '.3f') for name in ('precision', 'recall', 'density', 'coverage')}}

@@ -123,8 +123,8 @@ SYSTEMS = {
             3, blocks=1, hidden_units=(6,), condition=tfdgm.conditions.Vector(5), **policy_of(kwargs)), **kwargs),
     'pixel_vae': lambda *args, output=None, **kwargs: tfdgm.VAE(
         *args, num_latents=3, hidden_units=(8,), decoder=tfdgm.GatedPixelCNN(
-            *args, output=output, filters=4, blocks=1,
-            condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition'))), **policy_of(kwargs)), **kwargs),
+            *args, output=output, filters=4, blocks=1, **policy_of(kwargs),
+            condition=tfdgm.conditions.Vector(3 + features_of(kwargs.get('condition')))), **kwargs),
     'hierarchical_vae': lambda *args, **kwargs: tfdgm.HierarchicalVAE(
         *args, filters=4, latent_channels=3, stochastic_layers=2, **kwargs),
 }

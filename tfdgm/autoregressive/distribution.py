@@ -7,10 +7,11 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from tfdgm import checks
+from tfdgm.completion import Completing
 from tfdgm.distribution import DensityDistribution
 
 
-class AutoregressiveDistribution(DensityDistribution):
+class AutoregressiveDistribution(Completing, DensityDistribution):
     """A `ModelDistribution` that completes events of which a part is known, and draws shorter ones."""
 
     def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
@@ -48,59 +49,16 @@ class AutoregressiveDistribution(DensityDistribution):
         (TensorShape([3, 8, 8, 1]), True)
         """
         checks.sample_shape(sample_shape)
-        outer = tf.concat([tf.reshape(tf.cast(sample_shape, tf.int32), [-1]), self.batch_shape_tensor()], 0)
+        outer = self.outer_shape(sample_shape)
         given = ()
         if observed is not None or mask is not None:
-            given = self._known(observed, mask, tf.concat([outer, self._model.event_shape], 0))
+            given = self.known_part(observed, mask, outer)
         if length is not None:
             lengths = checked_lengths(self._model, length, tf.get_static_value(outer))
             given = (*(given or (None, None)), tf.reshape(tf.broadcast_to(lengths, outer), [-1]))
             if mask is not None:
                 check_known_steps(given[1], given[2])
         return super().sample(sample_shape, seed, name, given=given)
-
-    def _known(self, observed, mask, shape):
-        """The known part of events, and where it is: both `[n, *event_shape]`."""
-        known, flags = checked_observed(self._model, observed, mask, tf.get_static_value(shape))
-        # In a graph the checks see no values.
-        clear = (flags == 0) | (flags == 1)
-        known = tf.where(clear & self._model.support.contains(known), known, np.nan), tf.where(clear, flags, 1.)
-        return tuple(tf.reshape(tf.broadcast_to(part, shape), (-1, *self._model.event_shape)) for part in known)
-
-
-def checked_observed(model, x: tf.Tensor, mask, shape):
-    """Checks the known part of events that are to be completed.
-
-    Args:
-        model: the model.
-        x: events.
-        mask: 1 where they are known.
-        shape: what both must broadcast to, or None where it is not known yet.
-
-    Returns:
-        Both as float32.
-    """
-    if x is None or mask is None:
-        raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
-    for name, part in (('observed', x), ('mask', mask)):
-        if not tf.is_tensor(part) and np.asarray(part).dtype.kind not in 'biuf':
-            raise ValueError(f'{name} must be an array of numbers, got {part!r}.')
-    parts = [tf.cast(part, tf.float32) for part in (x, mask)]
-    shape = None if shape is None else tuple(shape.tolist())
-    for name, part in zip(('observed', 'mask'), parts):
-        if shape is not None and not checks.broadcasts(tuple(part.shape), shape):
-            raise ValueError(f'{name} must have a shape that broadcasts to {shape}, got {tuple(part.shape)}.')
-    values, flags = (tf.get_static_value(part) for part in parts)
-    if flags is not None and not np.isin(flags, (0, 1)).all():
-        value = flags[~np.isin(flags, (0, 1))][0]
-        raise ValueError(f'mask must be 1 where observed is known and 0 elsewhere, got {value}.')
-    if values is not None and flags is not None:
-        outside = (flags == 1) & ~np.asarray(model.support.contains(values))
-        if outside.any():
-            value = np.broadcast_to(values, outside.shape)[outside][0]
-            raise ValueError(f'observed holds {value} where mask is 1: {type(model).__name__} needs every known value '
-                             f'to be {model.support}.')
-    return parts
 
 
 def checked_lengths(model, values: tf.Tensor, shape):

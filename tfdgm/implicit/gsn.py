@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 from keras import ops
 from keras.saving import register_keras_serializable
-from numpy.typing import ArrayLike
 
 from tfdgm import checks, random
+from tfdgm.chains import ChainSampling, HasChains
 from tfdgm.conditions import Condition
-from tfdgm.distribution import ModelDistribution, condition_tensor
+from tfdgm.distribution import ModelDistribution
 from tfdgm.implicit.denoiser import Denoiser
 from tfdgm.implicit.distribution import WITHOUT_DENSITY
 from tfdgm.layers import Standardization
@@ -18,46 +17,15 @@ from tfdgm.model import GenerativeModel
 from tfdgm.outputs import HasOutput, Output
 
 
-class ChainDistribution(ModelDistribution):
+class ChainDistribution(ChainSampling, ModelDistribution):
     """A `ModelDistribution` whose samples are states of Markov chains."""
-
-    def sample(self, sample_shape: int | Sequence[int] | tf.Tensor = (), seed: int | tf.Tensor | None = None,
-               name: str = 'sample', burn_in: int | None = None, thinning: int | None = None) -> tf.Tensor:
-        """`tfd.Distribution.sample`: by default, the last state of a chain of its own for each sample.
-
-        Args:
-            sample_shape: how many events, an integer or a shape.
-            seed: an integer, a stateless seed, or None.
-            name: a name for its operations.
-            burn_in: after how many steps a chain is taken to have forgotten where it started; None for the model's.
-            thinning: None; or samples are states of one chain for each condition, so many steps apart.
-
-        Returns:
-            `[*sample_shape, *batch_shape, *event_shape]`, float32.
-
-        Raises:
-            ValueError: if an argument is not of its kind.
-        """
-        checks.sample_shape(sample_shape)
-        burn_in = self._model.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in')
-        if thinning is None:
-            return super().sample(sample_shape, seed, name, given=(tf.constant(burn_in),))
-        shape = [int(size) for size in np.reshape(sample_shape, -1)]
-        if 0 in shape:
-            return tf.zeros((*shape, *self.batch_shape, *self._model.event_shape))
-        condition = None if self._condition is None else tf.reshape(
-            self.condition, (-1, *self._model.condition.shape))
-        chain = self._model.chain(
-            int(np.prod(shape)), 1 if condition is None else len(condition), burn_in=burn_in, thinning=thinning,
-            condition=condition, seed=seed)
-        return tf.reshape(chain, (*shape, *self.batch_shape, *self._model.event_shape))
 
     def _log_prob(self, x):
         raise NotImplementedError(WITHOUT_DENSITY.format(type(self._model).__name__))
 
 
 @register_keras_serializable('tfdgm')
-class GSN(HasOutput, GenerativeModel):
+class GSN(HasChains, HasOutput, GenerativeModel):
     """The generative stochastic network: a chain whose every step corrupts an event and draws another by a denoiser.
 
     Hidden layers carry state from one step to the next. Training walks back: the chain goes some steps
@@ -174,7 +142,7 @@ class GSN(HasOutput, GenerativeModel):
         return x, hidden
 
     def start(self, batch_size: int, seed: tf.Tensor) -> tf.Tensor:
-        """Where chains start: any integers at each site, or standard normal values."""
+        """Where chains start: any integers at each site, or standard normal values, which are standardised ones."""
         shape = batch_size, *self.event_shape
         if self.support.is_discrete:
             return self._any_value(random.uniforms(shape, seed))
@@ -185,6 +153,9 @@ class GSN(HasOutput, GenerativeModel):
         start_seed, seed = random.split(seed, 2)
         x, hidden = self.start(batch_size, start_seed), self.denoiser.start(batch_size)
         return self._in_units(self.walk(x, hidden, self.burn_in if burn_in is None else burn_in, condition, seed)[0])
+
+    def start_events(self, num_chains: int, seed: tf.Tensor) -> tf.Tensor:
+        return self._in_units(self.start(num_chains, seed))
 
     def _in_units(self, x):
         return x if self.standardization is None else self.standardization(x, invert=True)[0]
@@ -197,42 +168,6 @@ class GSN(HasOutput, GenerativeModel):
 
         start = x if self.standardization is None else self.standardization(x)[0], self.denoiser.start(x.shape[0])
         return self._in_units(tf.scan(body, tf.range(num_steps), start)[0])
-
-    def chain(self, num_steps: int, num_chains: int = 1, *, start: ArrayLike | None = None, burn_in: int = 0,
-              thinning: int = 1, condition: ArrayLike | None = None, seed: int | tf.Tensor | None = None) -> tf.Tensor:
-        """States of chains, one after the other: `[num_steps, num_chains, *event_shape]`.
-
-        `tfdgm.evaluation.mixing` says of them how far they depend on each other.
-
-        Args:
-            num_steps: how many states of each chain.
-            num_chains: how many chains; as many as there are events in `start`, if that is given.
-            start: the events that they start from, `[num_chains, *event_shape]`; None for noise.
-            burn_in: how many steps at least come before the first state, in multiples of `thinning`.
-            thinning: how many steps there are from one state to the next.
-            condition: of a conditional model, one for each chain.
-            seed: an integer, a stateless seed, or None.
-
-        Raises:
-            ValueError: if an argument is not of its kind.
-        """
-        num_steps, burn_in = checks.integer(num_steps, 'num_steps'), checks.integer(burn_in, 'burn_in', 0)
-        thinning = checks.integer(thinning, 'thinning')
-        seeds = random.split(random.stateless_seed(seed), 2)
-        condition = condition_tensor(self.condition, condition)
-        if start is None:
-            num_chains = checks.integer(num_chains, 'num_chains')
-            start = self._in_units(self.start(num_chains, seeds[0]))
-        else:
-            checks.events(self, start)
-            start = tf.convert_to_tensor(start, tf.float32)
-        if condition is not None and condition.shape[0] != start.shape[0]:
-            raise ValueError(f'Expected one condition for each of the {start.shape[0]} chains, got '
-                             f'{condition.shape[0]}.')
-        skipped = -(-burn_in // thinning)
-        states = self.run(self.states, num_steps + skipped, thinning, start, condition, seeds[1],
-                          jit_compile=self.uses_xla(self.samples_with_xla))
-        return states[skipped:]
 
     # Training --------------------------------------------------------------------------------------------------------
 

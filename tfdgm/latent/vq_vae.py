@@ -75,6 +75,9 @@ class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
         ValueError: if an argument is not of its kind, or parts don't fit each other.
     """
 
+    # Not 'val_nll': while this trains, the prior has not learned a thing.
+    monitor = 'val_distortion'
+
     distribution_class = CodeDistribution
     # TensorFlow's kernels train convolutions faster than XLA does on CPUs.
     trains_with_xla = scores_with_xla = False
