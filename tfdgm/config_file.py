@@ -27,7 +27,7 @@ TYPES = {
                 'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
                  'mirror': FLAG, 'with_validation': FLAG, 'optimizer': OPTIMIZER, 'steps_per_execution': INTEGER,
-                 'kl_warm_up': INTEGER, 'initial_weights': TEXT, 'prior': OBJECT},
+                 'kl_warm_up': INTEGER, 'initial_weights': TEXT, 'prior': OBJECT, 'log_partition': OBJECT},
     'record': {'epochs': INTEGER, 'best_epoch': INTEGER, 'minutes': NUMBER, 'hardware': TEXT, 'columns': COLUMNS,
                'data': TEXT, 'classes': NAMES, 'rate': INTEGER, 'diverged': INTEGER},
     'results': {'examples': INTEGER, 'num_samples': INTEGER},
@@ -49,7 +49,8 @@ ALWAYS = {
 FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
          'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f'),
-         'distortion': ('nats of distortion', '.2f')}
+         'distortion': ('nats of distortion', '.2f'), 'log_partition': ('log Z', '.2f'),
+         'log_partition_error': ('its error', '.2f'), 'reverse_log_partition': ('log Z in reverse', '.2f')}
 SHOWN_OF_SAMPLES = {'frechet_distance': ('Fréchet distance', '.3g'), 'kernel_distance': ('kernel distance', '.2g'),
                     'standard_error': ('± ', '.1g'), 'label_accuracy': ('labels', '.3f'),
                     **{name: (name, '.3f') for name in ('precision', 'recall', 'density', 'coverage')}}

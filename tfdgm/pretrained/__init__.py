@@ -19,5 +19,5 @@ from tfdgm.pretrained.folder import (
 )
 
 __all__ = [
-    'CARD', 'CHAINS', 'CONFIG', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS',
+    'CARD', 'CHAINS', 'CONFIG', 'FILTERS', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS',
     'WeightsError', 'build', 'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']

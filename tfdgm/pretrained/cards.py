@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow_probability as tfp
 
 from tfdgm import atomic, config_file, data, pretrained
+from tfdgm.boltzmann import BoltzmannMachine, UnnormalizedModel
+from tfdgm.chains import HasChains
 from tfdgm.conditions import Label, Labels
 from tfdgm.data import sound
 from tfdgm.evaluation import Classifier, pictures
@@ -20,8 +22,10 @@ PAIRS = 8
 STEPS = 9
 # How many images are shown beside their reconstructions, and how many points a side of the plane of latents has.
 REBUILT, SIDE = 10, 16
-# How many states of a chain are shown, and how many steps lie between them.
-STATES, THINNING = 16, 3
+# How many states of a chain are shown, and how many steps lie between them, of a GSN and of other models.
+STATES, THINNING, SLOW_THINNING = 16, 3, 50
+# How many filters are shown.
+FILTERS = 100
 
 
 def write(folder, model, config: dict):
@@ -45,9 +49,11 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
         lines = ['', f'![samples]({pretrained.GRID})']
         if isinstance(model, LatentSpace):
             lines += save_interpolations(folder, model, config['dataset'])
-        if isinstance(model, AutoencodingModel | MatchingAutoencoder):
+        if isinstance(model, BoltzmannMachine):
+            lines += save_filters(folder, model)
+        if isinstance(model, AutoencodingModel | MatchingAutoencoder | BoltzmannMachine):
             lines += save_reconstructions(folder, model, config['dataset'])
-        if isinstance(model, GSN):
+        if isinstance(model, HasChains):
             lines += save_chains(folder, model, config['dataset'])
         return lines
     return []
@@ -79,7 +85,8 @@ def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
     rebuilt = np.asarray(model.reconstruct(images, labels))
     # Scaled alike, whatever a single image holds.
     pictures.save_grid(folder / pretrained.RECONSTRUCTIONS, np.concatenate([images, rebuilt]), columns=len(images))
-    what = 'the means of p(x | z)' if isinstance(model, AutoencodingModel) else 'what the decoder makes'
+    has_means = isinstance(model, AutoencodingModel | BoltzmannMachine)
+    what = 'the means of p(x | z)' if has_means else 'what the decoder makes'
     lines = ['', f'![reconstructions]({pretrained.RECONSTRUCTIONS})', '',
              f'Above, {split} images; below, {what} at their latents.']
     if model.num_latents == 2 and model.condition is None:
@@ -90,15 +97,28 @@ def save_reconstructions(folder: pathlib.Path, model, dataset: dict) -> list:
     return lines
 
 
-def save_chains(folder: pathlib.Path, model: GSN, dataset: dict) -> list:
+def save_chains(folder: pathlib.Path, model: HasChains, dataset: dict) -> list:
     """Saves states of chains that start from the first test images, one chain in each row."""
     split, images, labels = examples_of(dataset)
     images, labels = images[:PAIRS], None if labels is None else labels[:PAIRS]
-    states = model.chain(STATES - 1, start=images, thinning=THINNING, condition=labels, seed=0).numpy()
+    thinning = THINNING if isinstance(model, GSN) else SLOW_THINNING
+    states = model.chain(STATES - 1, start=images, thinning=thinning, condition=labels, seed=0).numpy()
     rows = np.concatenate([images[None], states]).swapaxes(0, 1)
     pictures.save_grid(folder / pretrained.CHAINS, rows.reshape(-1, *model.event_shape), columns=STATES)
     return ['', f'![chains]({pretrained.CHAINS})', '',
-            f'Each row is a chain that starts from a {split} image, {THINNING} steps from each state to the next.']
+            f'Each row is a chain that starts from a {split} image, {thinning} steps from each state to the next.']
+
+
+def save_filters(folder: pathlib.Path, model: BoltzmannMachine) -> list:
+    """Saves the weights of some hidden units of the first layer as images, the largest first."""
+    kernel = model.kernels[0].numpy().reshape(model.num_sites, -1, model.hidden_layers[0])
+    # Of a value that is one of several integers, the weights of the last.
+    filters = kernel[:, -1].T
+    filters = filters[np.argsort(-np.linalg.norm(filters, axis=1), kind='stable')][:FILTERS]
+    filters /= np.max(np.abs(filters), axis=1, keepdims=True) + 1e-9
+    pictures.save_grid(folder / pretrained.FILTERS, filters.reshape(-1, *model.event_shape))
+    return ['', f'![filters]({pretrained.FILTERS})', '',
+            f'The weights of the {len(filters)} hidden units whose weights are largest; grey is zero.']
 
 
 def save_translations(folder: pathlib.Path, model, dataset: dict) -> list:
@@ -201,6 +221,9 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             if isinstance(model, VQVAE):
                 estimator = ', log p(x | z) + log p(z) of the codes z that the encoder finds'
             lines += ['', f'The likelihood is a lower bound{estimator}, so these figures are upper ones.']
+        if isinstance(model, UnnormalizedModel):
+            lines += ['', 'log Z, in nats, comes from annealed importance sampling, forward with its standard error, '
+                      'and in reverse, from samples of the model; the likelihood is by the first.']
         lines += ['', f'`tfdgm evaluate {name}` measures them again.']
     if config.get('samples'):
         measures = config['samples']

@@ -19,7 +19,7 @@ from tfdgm.pretrained import weights
 
 WEIGHTS = 'model.weights.h5'
 GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'
-RECONSTRUCTIONS, PLANE, CHAINS = 'reconstructions.png', 'plane.png', 'chains.png'
+RECONSTRUCTIONS, PLANE, CHAINS, FILTERS = 'reconstructions.png', 'plane.png', 'chains.png', 'filters.png'
 
 
 class WeightsError(ValueError):

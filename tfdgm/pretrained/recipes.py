@@ -8,10 +8,11 @@ from tfdgm import checks
 
 DEFAULTS = {'epochs': 100, 'batch_size': 64, 'optimizer': 'adam', 'seed': 0, 'patience': None, 'jit_compile': 'auto',
             'mirror': False, 'with_validation': False, 'steps_per_execution': 1, 'kl_warm_up': 0,
-            'initial_weights': None, 'prior': None}
+            'initial_weights': None, 'prior': None, 'log_partition': None}
 LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_execution': 1, 'kl_warm_up': 0}
-# Codes are no images, and a model of them has neither a KL term nor codes of its own; it is trained on the same split.
-NOT_OF_PRIORS = 'mirror', 'with_validation', 'kl_warm_up', 'initial_weights', 'prior'
+# Codes are no images, and a model of them has neither a KL term nor codes of its own nor an unknown constant; it is
+# trained on the same split.
+NOT_OF_PRIORS = 'mirror', 'with_validation', 'kl_warm_up', 'initial_weights', 'prior', 'log_partition'
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
 
 

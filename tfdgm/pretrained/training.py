@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfdgm import atomic, config_file, data, inputs, pretrained
+from tfdgm.boltzmann import UnnormalizedModel
 from tfdgm.errors import NonFiniteError
 from tfdgm.latent import KLWarmUp
 from tfdgm.pretrained import cards, process, weights
@@ -41,7 +42,9 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             (whether to train on the validation split as well, once all is chosen; the last epoch is kept then),
             `kl_warm_up` (over how many epochs `tfdgm.latent.KLWarmUp` raises the weight of the KL term),
             `initial_weights` (the folder of a pretrained model of the same architecture, from whose weights to start)
-            and `prior` (of a VQVAE: such settings, of the training of its prior that follows).
+            `prior` (of a VQVAE: such settings, of the training of its prior that follows)
+            and `log_partition` (of a model up to a constant: the arguments of its `estimate_log_partition`, which is
+            called at the end).
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
         folder_of: the folder that `initial_weights` names.
@@ -125,6 +128,8 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
             return None
         record['minutes'] = round(record['minutes'] + record_of_prior['minutes'], 1)
         record['prior'] = record_of_prior
+    if isinstance(model, UnnormalizedModel):
+        model.estimate_log_partition(**recipe['log_partition'] or {})
     return finish(folder, config, model, record)
 
 
@@ -230,6 +235,9 @@ def check(config: dict) -> dict:
     if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
         raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
                          f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
+    if recipe['log_partition'] is not None and not isinstance(model, UnnormalizedModel):
+        raise ValueError(f'log_partition in "training" is for densities known up to a constant, and a '
+                         f'{type(model).__name__} is none.')
     try:
         compile_as(recipe, model)
         if recipe['prior'] is not None:
