@@ -4,6 +4,7 @@ import pytest
 
 import tfdgm
 from tests.autoregressive import systems as autoregressive
+from tests.boltzmann import systems as boltzmann
 from tests.flows import systems as flows
 from tests.implicit import systems as implicit
 from tests.latent import systems as latent
@@ -13,6 +14,8 @@ SYSTEMS = [*autoregressive.SYSTEMS, *flows.SYSTEMS, 'vae', 'pixel_vae', 'hierarc
 
 # Those of which one has samples alone.
 WITHOUT_DENSITY = ['gan', 'wae', 'aae', 'gsn']
+# Those that take no condition.
+WITHOUT_CONDITION = ['rbm', 'dbm', 'energy']
 
 
 def every_of(systems, *quick):
@@ -29,7 +32,9 @@ def every_system(*quick, also=()):
 
 def make(system, event_shape=None, **kwargs):
     """Makes a small system with random weights."""
-    for family, names in (flows, flows.SYSTEMS), (latent, latent.ALL), (implicit, implicit.ALL):
+    families = ((flows, flows.SYSTEMS), (latent, latent.ALL), (implicit, implicit.ALL),
+                (boltzmann, boltzmann.SYSTEMS))
+    for family, names in families:
         if system in names:
             return family.make(system, event_shape, **kwargs)
     return autoregressive.make(system, event_shape or (2, 2, 1), **kwargs)
@@ -39,6 +44,8 @@ def some_events(model, count=8):
     """Random events in a model's support."""
     if isinstance(model, tfdgm.latent.AutoencodingModel):
         return latent.some_events(model, count)
+    if isinstance(model, tfdgm.boltzmann.UnnormalizedModel):
+        return boltzmann.some_events(model, count)
     if not isinstance(model, tfdgm.DensityModel):
         return implicit.some_events(model, count)
     family = flows if isinstance(model, tfdgm.FlowModel) else autoregressive

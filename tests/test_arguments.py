@@ -18,6 +18,8 @@ SEQUENCE = {'dropout': 0.25, 'variable_length': False, **CHAIN}
 ADVERSARIAL = {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'pack': 1, 'spectral_normalization': True,
                'seed': 4}
 AUTOENCODER = {'num_latents': 2, 'hidden_units': (5, 4), 'filters': 3, 'blocks': 1, 'critic_steps': 2, 'seed': 4}
+MACHINE = {'num_chains': 4, 'gibbs_steps': 2, 'persistent': True, 'centered': True, 'sparsity_target': 0.25,
+           'sparsity_weight': 0.5, 'burn_in': 4, 'seed': 4}
 # Every number that each system takes.
 NUMBERS = {
     tfdgm.Independent: CHAIN, tfdgm.MarkovChain: CHAIN, tfdgm.FVSBN: CHAIN,
@@ -51,6 +53,10 @@ NUMBERS = {
     tfdgm.AAE: {**AUTOENCODER, 'weight': 0.5},
     tfdgm.WAE: {**AUTOENCODER, 'weight': 0.5},
     tfdgm.GSN: {'hidden_units': (5, 4), 'corruption': 0.25, 'noise': 0.5, 'walk_back': 3, 'burn_in': 4, 'seed': 4},
+    tfdgm.RBM: {'hidden_units': 5, **MACHINE},
+    tfdgm.DBM: {'hidden_units': (5, 4), 'mean_field_steps': 3, **MACHINE},
+    tfdgm.EnergyModel: {'hidden_units': (5, 4), 'filters': 3, 'blocks': 1, 'num_chains': 4, 'langevin_steps': 2,
+                        'step_size': 0.25, 'restarts': 0.125, 'penalty': 0.5, 'burn_in': 4, 'seed': 4},
     tfdgm.CycleGAN: {'cycle_weight': 0.5, 'identity_weight': 0.25, 'pool_size': 3, 'hidden_units': (5, 4), 'filters': 3,
                      'halvings': 1, 'blocks': 1, 'critic_steps': 2, 'seed': 4},
     tfdgm.Glow: {'scales': 1, 'steps': 1, 'filters': 4, 'blocks': 1, 'seed': 4},
@@ -77,13 +83,14 @@ def made(system, shape, convert):
     """A system whose numbers all went through a function."""
     if issubclass(system, tfdgm.FlowModel):
         values = {'dequantization': UniformDequantization(convert(4))}
-    elif issubclass(system, tfdgm.implicit.AdversarialModel):
+    elif issubclass(system, tfdgm.implicit.AdversarialModel | tfdgm.EnergyModel):
         values = {'levels': convert(4)}
     else:
-        output = Categorical if system is tfdgm.FullTable else MixtureOfLogistics
+        output = Categorical if system in (tfdgm.FullTable, tfdgm.RBM, tfdgm.DBM) else MixtureOfLogistics
         values = {'output': output(convert(4))}
     numbers = {name: convert(value) for name, value in NUMBERS[system].items()}
-    if system is not tfdgm.CycleGAN:  # Whose events depend on those of the other kind.
+    # Events of a CycleGAN depend on those of the other kind.
+    if system is not tfdgm.CycleGAN and not issubclass(system, tfdgm.boltzmann.UnnormalizedModel):
         values['condition'] = Label(convert(3))
     return system(shape, name='model', **values, **numbers)
 

@@ -54,7 +54,7 @@ def test_no_events_have_no_scores_and_no_samples(system):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('system', ['nade', 'wavenet', 'maf'])
+@pytest.mark.parametrize('system', ['nade', 'wavenet', 'maf', *systems.WITHOUT_CONDITION])
 def test_no_events_of_models_without_a_condition(system):
     check(systems.make(system), jit_compile=False)
 

@@ -15,14 +15,15 @@ from tfdgm.execution.gradients import recomputed, with_gradient
 
 def use(model, x):
     """Scores, differentiates, trains, and draws, eagerly and in graphs."""
-    dist = model.distribution([0.5, -0.5])
-    condition = np.tile(np.float32([0.5, -0.5]), (len(x), 1))
+    conditional = model.condition is not None
+    dist = model.distribution([0.5, -0.5] if conditional else None)
+    condition = np.tile(np.float32([0.5, -0.5]), (len(x), 1)) if conditional else None
     if isinstance(model, tfdgm.DensityModel):
         with tf.GradientTape() as tape:
             log_prob = tf.reduce_sum(dist.log_prob(x))
         tape.gradient(log_prob, dist.trainable_variables)
         tf.function(dist.log_prob)(x)
-        model.predict([x, condition], verbose=0)
+        model.predict([x, condition] if conditional else x, verbose=0)
     tf.function(lambda: dist.sample(2, seed=0))()
     dist.sample(2, seed=0)
     model.compile()
@@ -35,14 +36,15 @@ def use(model, x):
 
 def references_to_used(system):
     """Names of a model that was used and of its weights, and weak references to it and to their memory."""
-    model = systems.make(system, condition=Vector(2))
+    condition = {} if system in systems.WITHOUT_CONDITION else {'condition': Vector(2)}
+    model = systems.make(system, **condition)
     use(model, systems.some_events(model, 4))
     names = 'model', *(variable.path for variable in model.variables)
     return names, [weakref.ref(part) for part in (model, *(variable.value.handle for variable in model.variables))]
 
 
 # Those whose gradients are not TensorFlow's own, and one of the others.
-@systems.every_system('nade', 'nice', 'gsn', also=systems.WITHOUT_DENSITY)
+@systems.every_system('nade', 'nice', 'gsn', 'rbm', 'energy', also=systems.WITHOUT_DENSITY + systems.WITHOUT_CONDITION)
 def test_a_model_that_was_used_is_freed_with_its_weights(system):
     names, references = references_to_used(system)
     gc.collect()

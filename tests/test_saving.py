@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdgm
-from tests.systems import WITHOUT_DENSITY, every_system, make, some_events
+from tests.systems import WITHOUT_CONDITION, WITHOUT_DENSITY, every_system, make, some_events
 from tests.test_fit import run
 
 
@@ -26,7 +26,7 @@ def adam(model):
     return model
 
 
-@every_system(also=WITHOUT_DENSITY)
+@every_system(also=WITHOUT_DENSITY + WITHOUT_CONDITION)
 @pytest.mark.parametrize('optimizer', [False, True])
 def test_tensorflow_checkpoints_hold_every_variable_of_every_system(system, optimizer, tmp_path):
     model, other = numbered(system, 0), numbered(system, 1)
@@ -95,13 +95,15 @@ def test_every_system_works_where_keras_thinks_in_float64():
     """`dtype='float32'` is what the message advises there."""
     run("""
         import keras, numpy as np
-        from tests.systems import SYSTEMS, make, some_events
+        from tests.systems import SYSTEMS, WITHOUT_CONDITION, make, some_events
         keras.config.set_floatx('float64')
-        for system in SYSTEMS:
+        for system in [*SYSTEMS, *WITHOUT_CONDITION]:
             model = make(system, dtype='float32')
             model.compile('adam', jit_compile=False)
             x = some_events(model, 4).astype('float64')
             model.fit(x, verbose=0, validation_data=(x,))
+            if system == 'energy':
+                model.estimate_log_partition(4, 4)
             for values in (model.distribution().sample(2, seed=0), model.distribution().log_prob(x),
                            model.predict(x, verbose=0)):
                 assert values.dtype == 'float32' and np.isfinite(values).all(), system

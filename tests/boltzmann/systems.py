@@ -34,7 +34,8 @@ def make(system, event_shape=None, *, random_weights=True, **kwargs):
 def spread(model, scale=0.7):
     """The model, with weights so far apart that no two units are alike, and means that are not where they begin."""
     if isinstance(model, tfdgm.EnergyModel):
-        return moved(model)
+        moved(model).estimate_log_partition(num_chains=10, temperatures=10)
+        return model
     generator = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(variable.numpy() + generator.normal(size=variable.shape) * scale)

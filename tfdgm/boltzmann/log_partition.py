@@ -17,7 +17,8 @@ class LogPartition(NamedTuple):
         standard_error: of it, over the chains; 0 of an exact value.
         reverse: log Z by the chains back; the same as `value` if it is exact.
         reverse_standard_error: of that.
-        effective_sample_size: how many chains of equal weight would say as much as those forward did.
+        effective_sample_size: how many chains of equal weight would say as much as those forward did; 0 where there
+            were none, and the value is exact.
     """
 
     value: float
@@ -29,7 +30,7 @@ class LogPartition(NamedTuple):
     @classmethod
     def exact(cls, value: float) -> 'LogPartition':
         """Of a sum over everything."""
-        return cls(float(value), 0., float(value), 0., np.inf)
+        return cls(float(value), 0., float(value), 0., 0.)
 
     @classmethod
     def of_chains(cls, forward: tf.Tensor, reverse: tf.Tensor) -> 'LogPartition':
@@ -41,7 +42,7 @@ class LogPartition(NamedTuple):
     @property
     def is_exact(self) -> bool:
         """Whether it is a sum over everything, and no estimate."""
-        return self.effective_sample_size == np.inf
+        return self.effective_sample_size == 0
 
 
 def log_mean(log_values) -> tuple[float, float, float]:

@@ -154,11 +154,13 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
         return [ops.sigmoid(field) for field in self.odd_fields(even, biases)]
 
     def unnormalized_log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        x = self.seen(self.valid_events(x))
-        biases = self.biases()
+        log_sums, entropy = self._log_sums(self.seen(self.valid_events(x)), self.biases())
+        return log_sums + entropy + self._log_det()
+
+    def _log_sums(self, x, biases):
+        """log p of events `[n, sites]` and their even hidden layers, summed over the odd ones; and their entropy."""
         even, entropy = self._even_given(x, biases)
-        log_probs = self.log_sum_over_odd(x, even, self.odd_fields(even, biases), biases) + entropy
-        return self._valid_only(x, log_probs + self._log_det())
+        return self._valid_only(x, self.log_sum_over_odd(x, even, self.odd_fields(even, biases), biases)), entropy
 
     def _log_det(self):
         return 0. if self.standardization is None else self.num_sites * self.standardization(
@@ -183,7 +185,7 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
 
     def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
         x, biases = self.seen(self.valid_events(x)), self.biases()
-        even, entropy = self._even_given(x, biases)
+        even, _ = self._even_given(x, biases)
         with internals.without_tapes():
             chain_seed, event_seed, odd_seed = random.split(self._chain_seeds.draw(), 3)
             odd = [chains.value for chains in self.chains] if self.persistent else self.draw_odd(
@@ -198,7 +200,7 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
         everything = ops.concatenate([x, drawn])
         fields = self.odd_fields(both, biases)
         log_sums = self.log_sum_over_odd(everything, both, fields, biases)
-        losses = ops.mean(log_sums[count:]) - log_sums[:count] - entropy
+        losses = ops.mean(log_sums[count:]) - log_sums[:count]
         probabilities = [ops.sigmoid(field[:count]) for field in fields]
         losses = self._valid_only(x, losses) + self._sparsity_loss(probabilities)
         terms = {'loss': losses}
@@ -230,12 +232,13 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
             means.assign_add(change)
 
     def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
-        log_probs = self.unnormalized_log_prob(x)
-        biases = self.biases()
+        x, biases = self.seen(self.valid_events(x)), self.biases()
+        log_sums, entropy = self._log_sums(x, biases)
         drawn, even = self.draw_even(
             self.even_fields([chains.value for chains in self.chains], biases), tf.constant([0, 0]))
-        of_chains = self.log_sum_over_odd(drawn, even, self.odd_fields(even, biases), biases) + self._log_det()
-        return {'loss': ops.mean(of_chains) - log_probs, **self.likelihood_terms(log_probs)}
+        of_chains = self.log_sum_over_odd(drawn, even, self.odd_fields(even, biases), biases)
+        return {'loss': ops.mean(of_chains) - log_sums,
+                **self.likelihood_terms(log_sums + entropy + self._log_det())}
 
     # Chains ----------------------------------------------------------------------------------------------------------
 

@@ -45,8 +45,9 @@ class UnnormalizedModel(HasChains, DensityModel):
             raise ValueError(f'{type(self).__name__} takes no condition: make what an event depends on a part of it, '
                              'and hold that in distribution().sample(observed=…, mask=…).')
         super().__init__(event_shape, **kwargs)
-        # Beside what is known of log Z, of which weights it is; NaN before it is known.
-        self.kept_log_partition = self._kept((len(LogPartition._fields),), 'log_partition', 'float32', np.nan)
+        # What is known of log Z, whether it is, and of which weights.
+        self.kept_log_partition = self._kept((len(LogPartition._fields),), 'log_partition')
+        self.is_estimated = self._kept((), 'log_partition_is_estimated')
         self.kept_checksum = self._kept((), 'log_partition_checksum', 'int32', 0)
         self._measures_nll = self._tested_nll = False
 
@@ -127,6 +128,7 @@ class UnnormalizedModel(HasChains, DensityModel):
             found = LogPartition.of_chains(*self.annealed_log_partition(
                 num_chains, temperatures, burn_in, random.stateless_seed(seed)))
         self.kept_log_partition.assign(found)
+        self.is_estimated.assign(1.)
         self.kept_checksum.assign(self.run(self.checksum, jit_compile=False))
         return found
 
@@ -149,7 +151,7 @@ class UnnormalizedModel(HasChains, DensityModel):
                 self.estimate_log_partition()
                 return
             name = type(self).__name__
-            if np.isnan(self.kept_log_partition.numpy()[0]):
+            if not self.is_estimated.numpy():
                 raise RuntimeError(f'The density of this {name} is known up to a constant, log Z, which was never '
                                    'estimated: call model.estimate_log_partition(), or use '
                                    'distribution().unnormalized_log_prob(events).')
@@ -159,7 +161,7 @@ class UnnormalizedModel(HasChains, DensityModel):
 
     def knows_log_partition(self) -> bool:
         """Whether log Z was found for the weights as they are."""
-        return bool(np.isfinite(self.kept_log_partition.numpy()[0])) and (
+        return bool(self.is_estimated.numpy()) and (
             int(self.run(self.checksum, jit_compile=False)) == int(self.kept_checksum.numpy()))
 
     def checksum(self) -> tf.Tensor:
@@ -179,7 +181,7 @@ class UnnormalizedModel(HasChains, DensityModel):
     def normalized(self, log_probs: tf.Tensor) -> tf.Tensor:
         """Log-probabilities of unnormalised ones; NaN if log Z is not that of the weights."""
         # In a function that was traced earlier, nothing can raise an error.
-        known = ops.equal(self.checksum(), self.kept_checksum.value)
+        known = (self.is_estimated.value > 0) & ops.equal(self.checksum(), self.kept_checksum.value)
         return log_probs - ops.where(known, self.kept_log_partition.value[0], np.nan)
 
     def training_loss(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:

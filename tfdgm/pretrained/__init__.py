@@ -3,6 +3,7 @@
 from tfdgm.config_file import CARD, CONFIG, read_card, read_config
 from tfdgm.pretrained.folder import (
     CHAINS,
+    FILTERS,
     GRID,
     INTERPOLATIONS,
     PLANE,
