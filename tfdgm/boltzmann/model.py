@@ -116,21 +116,27 @@ class UnnormalizedModel(HasChains, DensityModel):
         >>> exact.is_exact, bool(abs(chains.value - exact.value) < 0.1)
         (True, True)
         """
-        num_chains = checks.integer(num_chains, 'num_chains', 2)
-        temperatures = checked_temperatures(temperatures)
-        burn_in = self.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in', 0)
+        chains = self.checked_annealing(num_chains, temperatures, burn_in)
         if exact and not self.can_enumerate:
             raise ValueError(f'This {type(self).__name__} has too many states for log Z to be a sum over them: leave '
                              'out exact=True.')
         if self.can_enumerate and exact is not False:
             found = LogPartition.exact(self.exact_log_partition())
         else:
-            found = LogPartition.of_chains(*self.annealed_log_partition(
-                num_chains, temperatures, burn_in, random.stateless_seed(seed)))
+            found = LogPartition.of_chains(*self.annealed_log_partition(*chains, random.stateless_seed(seed)))
         self.kept_log_partition.assign(found)
         self.is_estimated.assign(1.)
         self.kept_checksum.assign(self.run(self.checksum, jit_compile=False))
         return found
+
+    def checked_annealing(self, num_chains: int, temperatures: int | ArrayLike, burn_in: int | None) -> tuple:
+        """How many chains an estimate takes, their inverse temperatures, and the burn-in of those back.
+
+        Raises:
+            ValueError: if one is not of its kind.
+        """
+        return (checks.integer(num_chains, 'num_chains', 2), checked_temperatures(temperatures),
+                self.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in', 0))
 
     @property
     def log_partition(self) -> LogPartition:

@@ -110,15 +110,20 @@ def save_chains(folder: pathlib.Path, model: HasChains, dataset: dict) -> list:
 
 
 def save_filters(folder: pathlib.Path, model: BoltzmannMachine) -> list:
-    """Saves the weights of some hidden units of the first layer as images, the largest first."""
-    kernel = model.kernels[0].numpy().reshape(model.num_sites, -1, model.hidden_layers[0])
-    # Of a value that is one of several integers, the weights of the last.
-    filters = kernel[:, -1].T
-    filters = filters[np.argsort(-np.linalg.norm(filters, axis=1), kind='stable')][:FILTERS]
-    filters /= np.max(np.abs(filters), axis=1, keepdims=True) + 1e-9
-    pictures.save_grid(folder / pretrained.FILTERS, filters.reshape(-1, *model.event_shape))
+    """Saves the weights of some hidden units as images."""
+    filters = filters_of(model)
+    pictures.save_grid(folder / pretrained.FILTERS, filters)
     return ['', f'![filters]({pretrained.FILTERS})', '',
-            f'The weights of the {len(filters)} hidden units whose weights are largest; grey is zero.']
+            f'The weights of the {len(filters)} hidden units of the first layer whose weights are largest, each scaled '
+            'to its own range, with zero in the middle.']
+
+
+def filters_of(model: BoltzmannMachine) -> np.ndarray:
+    """The weights of hidden units of the first layer from -1 to 1, the largest first: `[n, *event_shape]`."""
+    # Of a value that is one of several integers, the weights of the last.
+    filters = model.kernels[0].numpy().reshape(model.num_sites, -1, model.hidden_layers[0])[:, -1].T
+    filters = filters[np.argsort(-np.linalg.norm(filters, axis=1), kind='stable')][:FILTERS]
+    return (filters / np.max(np.abs(filters), axis=1, keepdims=True)).reshape(-1, *model.event_shape)
 
 
 def save_translations(folder: pathlib.Path, model, dataset: dict) -> list:

@@ -4,6 +4,7 @@ A run can be stopped at any time and goes on from its last whole epoch, to the s
 """
 
 import hashlib
+import inspect
 import os
 import pathlib
 import platform
@@ -235,9 +236,8 @@ def check(config: dict) -> dict:
     if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
         raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
                          f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
-    if recipe['log_partition'] is not None and not isinstance(model, UnnormalizedModel):
-        raise ValueError(f'log_partition in "training" is for densities known up to a constant, and a '
-                         f'{type(model).__name__} is none.')
+    if recipe['log_partition'] is not None:
+        check_log_partition(model, recipe['log_partition'])
     try:
         compile_as(recipe, model)
         if recipe['prior'] is not None:
@@ -253,6 +253,20 @@ def check(config: dict) -> dict:
         if split == 'train' and model.standardization is not None:
             model.adapt(examples)
     return recipe
+
+
+def check_log_partition(model, settings: dict):
+    """Raises unless a model takes such settings for the estimate of its constant, which comes after hours."""
+    if not isinstance(model, UnnormalizedModel):
+        raise ValueError(f'log_partition in "training" is for densities known up to a constant, and a '
+                         f'{type(model).__name__} is none.')
+    try:
+        arguments = inspect.signature(model.estimate_log_partition).bind(**settings)
+    except TypeError as error:
+        raise ValueError(f'log_partition in "training" has settings that estimate_log_partition does not take: '
+                         f'{error}.') from error
+    arguments.apply_defaults()
+    model.checked_annealing(*(arguments.arguments[name] for name in ('num_chains', 'temperatures', 'burn_in')))
 
 
 def compile_as(recipe: dict, model):
