@@ -119,11 +119,14 @@ def test_real_values_are_learned_with_their_noise():
     assert np.mean(distances < 1.2) > 0.7
 
 
-def test_values_that_are_not_standardised_are_refused_with_advice():
+@pytest.mark.parametrize('make_model', [
+    lambda: tfdgm.RBM(3, output=MixtureOfGaussians(1), hidden_units=4),
+    lambda: tfdgm.EnergyModel(3, hidden_units=(4,), langevin_steps=2)])
+def test_values_that_are_not_standardised_are_refused_with_advice(make_model):
     x = np.random.default_rng(0).normal(100, 20, size=[64, 3])
-    model = tfdgm.RBM(3, output=MixtureOfGaussians(1), hidden_units=4)
+    model = make_model()
     model.compile('sgd')
-    with pytest.raises(ValueError, match=r'take values of mean 0 and standard deviation 1.*call model\.adapt'):
+    with pytest.raises(ValueError, match=r'takes values of mean 0 and standard deviation 1.*call model\.adapt'):
         model.fit(x, verbose=0)
     model.adapt(x)
     model.fit(x, verbose=0)

@@ -11,7 +11,8 @@ from keras.saving import register_keras_serializable
 
 from tfdgm import checks, random
 from tfdgm.boltzmann.model import UnnormalizedModel
-from tfdgm.layers import Standardization, dense
+from tfdgm.boltzmann.standardized import Standardized
+from tfdgm.layers import dense
 from tfdgm.networks.autoencoders import encoder_of
 from tfdgm.networks.dense import called
 from tfdgm.networks.given import shape_given
@@ -22,7 +23,7 @@ LEAPFROG_STEPS = 5
 
 
 @register_keras_serializable('tfdgm')
-class EnergyModel(UnnormalizedModel):
+class EnergyModel(Standardized, UnnormalizedModel):
     """A density proportional to exp(-energy) times a standard normal one, with a network as the energy.
 
     Events are standardised, or, as integers, spread over [-1, 1]; the normal density keeps the whole finite. Chains
@@ -81,12 +82,12 @@ class EnergyModel(UnnormalizedModel):
         self.restarts, self.penalty = checks.rate(restarts, 'restarts'), checks.not_negative(penalty, 'penalty')
         self.burn_in = checks.integer(burn_in, 'burn_in')
         self.seed = checks.seed(seed)
-        self.standardization = None if self.support.is_discrete else Standardization(
-            self.event_shape, dtype='float32', name='standardization')
+        self.make_standardization()
         self.network = network
         self._make_network(network)
         self.chains = self._kept((self.num_chains, *self.event_shape), 'chains')
         self.chains.assign(random.random_state(self.seed).normal(size=self.chains.shape))
+        self.started = self._kept((), 'started')
         self._chain_seeds = random.Seeds(self.seed)
         self.built = True
 
@@ -120,21 +121,17 @@ class EnergyModel(UnnormalizedModel):
 
     def seen(self, x: tf.Tensor, noise: tf.Tensor | float = 0.5) -> tf.Tensor:
         """Events as the network sees them; integers with noise from [0, 1)."""
-        if self.levels is None:
-            return self.standardization(x)[0]
-        return 2 * (x + noise) / self.levels - 1
+        return self.standardized(x) if self.levels is None else 2 * (x + noise) / self.levels - 1
 
     def in_units(self, y: tf.Tensor) -> tf.Tensor:
         """The way back."""
         if self.levels is None:
-            return self.standardization(y, invert=True)[0]
+            return self.unstandardized(y)
         return ops.clip(ops.floor((y + 1) / 2 * self.levels), 0, self.levels - 1)
 
     def log_det(self) -> tf.Tensor | float:
         """The logarithm of the Jacobian determinant of `seen`."""
-        if self.levels is None:
-            return self.num_sites * self.standardization(ops.zeros((1, *self.event_shape)))[1]
-        return self.num_sites * float(np.log(2 / self.levels))
+        return super().log_det() if self.levels is None else self.num_sites * float(np.log(2 / self.levels))
 
     # Density ---------------------------------------------------------------------------------------------------------
 

@@ -11,17 +11,17 @@ from tfdgm import checks, random
 from tfdgm.boltzmann import annealing
 from tfdgm.boltzmann.layers import MOST_STATES, Layers
 from tfdgm.boltzmann.model import UnnormalizedModel
+from tfdgm.boltzmann.standardized import Standardized
 from tfdgm.boltzmann.units import visible_units
 from tfdgm.execution import internals
 from tfdgm.latent_space import LatentSpace
-from tfdgm.layers import Standardization
 from tfdgm.outputs import HasOutput, Output
 
 # The share of a batch in the moving averages of the means of units.
 RATE = 0.01
 
 
-class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
+class BoltzmannMachine(Layers, Standardized, LatentSpace, HasOutput, UnnormalizedModel):
     """Visible units and layers of binary hidden ones, each connected with the next.
 
     The energy is -(b · v + Σ c_l · h_l + v W_1 h_1 + Σ h_l W_(l+1) h_(l+1)), with the features of the visible units for
@@ -67,8 +67,7 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
         self.burn_in = checks.integer(burn_in, 'burn_in')
         self.seed = checks.seed(seed)
         self.visible = visible_units(self.output, self.num_sites)
-        self.standardization = None if self.support.is_discrete else Standardization(
-            self.event_shape, dtype='float32', name='standardization')
+        self.make_standardization()
         self._make_weights()
         self._chain_seeds = random.Seeds(self.seed)
         self.built = True
@@ -116,55 +115,34 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
 
     # Data ------------------------------------------------------------------------------------------------------------
 
-    def waits_for_data(self) -> bool:
-        return not self.started.numpy()
-
     def initialize(self, x: tf.Tensor, condition: tf.Tensor | None):
-        x = self._require_order_one(self.seen(x))
-        self.means[0].assign(ops.mean(self.visible.features(x), axis=0))
+        super().initialize(x, condition)
+        self.means[0].assign(ops.mean(self.visible.features(self.seen(x)), axis=0))
         # Hidden units are on half of the time at first, and their weights small.
         self.unit_biases[0].assign(self.visible.field_of(ops.convert_to_tensor(self.means[0])))
-        self.started.assign(1.)
-
-    def _require_order_one(self, x):
-        if self.standardization is not None:
-            mean, deviation = float(ops.max(ops.abs(ops.mean(x, axis=0)))), ops.std(x, axis=0)
-            if mean > 3 or float(ops.max(deviation)) > 3 or float(ops.min(deviation)) < 0.1:
-                raise ValueError(f'The units of this {type(self).__name__} take values of mean 0 and standard '
-                                 f'deviation 1; these have means up to {mean:.3g} and deviations from '
-                                 f'{float(ops.min(deviation)):.3g} to {float(ops.max(deviation)):.3g}: call '
-                                 'model.adapt(events) before fit.')
-        return x
 
     def seen(self, x: tf.Tensor) -> tf.Tensor:
-        """Events as the visible units take them, `[n, sites]`: real values standardised."""
-        x = x if self.standardization is None else self.standardization(x)[0]
-        return ops.reshape(x, (-1, self.num_sites))
+        """Events as the visible units take them, `[n, sites]`."""
+        return ops.reshape(self.standardized(x), (-1, self.num_sites))
 
     def in_units(self, x: tf.Tensor) -> tf.Tensor:
         """The way back: `[n, sites]` -> `[n, *event_shape]`."""
-        x = ops.reshape(x, (-1, *self.event_shape))
-        return x if self.standardization is None else self.standardization(x, invert=True)[0]
+        return self.unstandardized(ops.reshape(x, (-1, *self.event_shape)))
 
     # Density ---------------------------------------------------------------------------------------------------------
 
     def hidden_means(self, x: tf.Tensor, biases: list) -> list:
         """The probabilities of all hidden units given events `[n, sites]`: `[n, units]` for each layer."""
-        even, = [self.visible.features(x)],
-        return [ops.sigmoid(field) for field in self.odd_fields(even, biases)]
+        return [ops.sigmoid(field) for field in self.odd_fields([self.visible.features(x)], biases)]
 
     def unnormalized_log_prob(self, x: tf.Tensor) -> tf.Tensor:
         log_sums, entropy = self._log_sums(self.seen(self.valid_events(x)), self.biases())
-        return log_sums + entropy + self._log_det()
+        return log_sums + entropy + self.log_det()
 
     def _log_sums(self, x, biases):
         """log p of events `[n, sites]` and their even hidden layers, summed over the odd ones; and their entropy."""
         even, entropy = self._even_given(x, biases)
         return self._valid_only(x, self.log_sum_over_odd(x, even, self.odd_fields(even, biases), biases)), entropy
-
-    def _log_det(self):
-        return 0. if self.standardization is None else self.num_sites * self.standardization(
-            ops.zeros((1, *self.event_shape)))[1]
 
     def _valid_only(self, x, values):
         """NaN for events with a NaN, of which features may be numbers."""
@@ -238,7 +216,7 @@ class BoltzmannMachine(Layers, LatentSpace, HasOutput, UnnormalizedModel):
             self.even_fields([chains.value for chains in self.chains], biases), tf.constant([0, 0]))
         of_chains = self.log_sum_over_odd(drawn, even, self.odd_fields(even, biases), biases)
         return {'loss': ops.mean(of_chains) - log_sums,
-                **self.likelihood_terms(log_sums + entropy + self._log_det())}
+                **self.likelihood_terms(log_sums + entropy + self.log_det())}
 
     # Chains ----------------------------------------------------------------------------------------------------------
 
