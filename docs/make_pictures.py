@@ -15,12 +15,13 @@ import numpy as np
 import tfdgm
 import zoo
 from tfdgm import pretrained
+from tfdgm.pretrained import cards
 
 IMAGES = pathlib.Path(__file__).parent / 'images'
 FAMILY_ORDER = (
     'Independent', 'MarkovChain', 'FVSBN', 'NADE', 'MADE', 'PixelCNN', 'GatedPixelCNN', 'PixelCNNPlusPlus', 'PixelRNN',
     'RecurrentModel', 'WaveNet', 'CausalTransformer', 'NICE', 'NeuralSplineFlow', 'RealNVP', 'Glow', 'MAF', 'FFJORD',
-    'VAE', 'HierarchicalVAE', 'VQVAE', 'GAN', 'WGAN', 'AAE', 'WAE', 'GSN')
+    'VAE', 'HierarchicalVAE', 'VQVAE', 'RBM', 'DBM', 'EnergyModel', 'GAN', 'WGAN', 'AAE', 'WAE', 'GSN')
 
 
 def digits_models(**options) -> dict:
@@ -91,6 +92,25 @@ def latents(name, path):
     figure.savefig(path, dpi=90)
 
 
+def boltzmann(path):
+    """Filters and samples of an RBM, and test digits with a hole, which it fills in in several ways."""
+    model = zoo.load('rbm_binarized_mnist')
+    dist = model.distribution()
+    digits = tfdgm.data.as_arrays(tfdgm.data.load('binarized_mnist', 'test').take(8))
+    mask = np.ones([28, 28, 1])
+    mask[6:20, 10:20] = 0
+    filled = dist.sample((7, 8), seed=0, observed=digits, mask=mask).numpy()
+    rows = np.concatenate([np.where(mask == 1, digits, 0.5)[None], filled]).swapaxes(0, 1)
+    panels = {'weights of hidden units': (cards.filters_of(model)[:64], 8), 'samples': (dist.sample(64, seed=0), 8),
+              'a hole, and seven samples given the rest': (rows.reshape(-1, 28, 28, 1), 8)}
+    figure, axes = plt.subplots(1, 3, figsize=(13.5, 4.8), layout='constrained')
+    for axis, (title, (images, columns)) in zip(axes, panels.items()):
+        axis.set_axis_off()
+        axis.imshow(tfdgm.pictures.grid(images, columns=columns))
+        axis.set_title(title)
+    figure.savefig(path, dpi=90)
+
+
 def completion(path):
     """Six test digits, the upper half of each, and eight completions of it."""
     digits = tfdgm.data.as_arrays(tfdgm.data.load('binarized_mnist', 'test').take(6))
@@ -144,6 +164,7 @@ if __name__ == '__main__':
     latents('vae_digits', IMAGES / 'vae_digits.png')
     shutil.copy(zoo.folder('vae_frey_faces') / pretrained.PLANE, IMAGES / 'vae_frey_faces.png')
     shutil.copy(zoo.folder('cyclegan_emoji') / 'a_to_b.png', IMAGES / 'emoji.png')
+    boltzmann(IMAGES / 'boltzmann.png')
     completion(IMAGES / 'completion.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')
