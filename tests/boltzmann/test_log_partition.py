@@ -125,6 +125,10 @@ def test_a_sum_is_found_by_itself_after_every_change():
         np.testing.assert_allclose(np.sum(np.exp(model.distribution().log_prob(x))), 1, rtol=1e-4)
 
 
+def test_chains_are_no_parameters():
+    assert tfdgm.RBM(6, hidden_units=4, num_chains=50).count_params() == 6 * 4 + 6 + 4
+
+
 def test_the_smaller_side_is_summed_over():
     for sizes in (30, 8), (8, 30):
         model = spread(tfdgm.RBM(sizes[0], hidden_units=sizes[1]), scale=0.3)

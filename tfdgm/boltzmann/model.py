@@ -71,6 +71,10 @@ class UnnormalizedModel(HasChains, DensityModel):
     def density_weights(self) -> list:
         """The variables that the density depends on."""
 
+    def count_params(self) -> int:
+        """How many numbers the density depends on: chains and estimates are no parameters."""
+        return sum(int(np.prod(weight.shape)) for weight in self.density_weights())
+
     @property
     def can_enumerate(self) -> bool:
         """Whether log Z can be summed up."""
