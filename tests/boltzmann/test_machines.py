@@ -179,6 +179,21 @@ def test_pretraining_begins_nearer_to_the_data(centered):
     model.fit(x, verbose=0)
 
 
+@pytest.mark.parametrize('centered', [False, True])
+def test_a_dbm_that_begins_with_an_rbm_has_its_density(centered):
+    rbm = spread(tfdgm.RBM(6, hidden_units=4, num_chains=20, centered=True))
+    model = tfdgm.DBM(6, hidden_units=(4, 3), num_chains=20, centered=centered)
+    model.kernels[1].assign(np.zeros([4, 3]))
+    model.begin_with(rbm)
+    x = all_events(model)
+    np.testing.assert_allclose(model.distribution().log_prob(x), rbm.distribution().log_prob(x), rtol=1e-4)
+    np.testing.assert_array_equal(model.chains[0], rbm.chains[0])
+    for other, message in ((tfdgm.RBM(6, hidden_units=5), 'num_chains of the first layer here, 20; it has 100'),
+                           (make('dbm'), 'rbm must be an object such as')):
+        with pytest.raises(ValueError, match=message):
+            model.begin_with(other)
+
+
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 def test_a_belief_network_makes_a_classifier_that_starts_at_its_features():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tfdgm
-from tests.recipes import recipe, write
+from tests.recipes import no_samples, recipe, write
 from tfdgm import data, pretrained
 from tfdgm.evaluation.evaluate import held_out
 from tfdgm.pretrained import cards, training
@@ -33,6 +33,21 @@ def test_a_recipe_ends_with_an_estimate_of_log_z(tmp_path):
     # A training that is stopped and goes on has the same chains, and so the same end.
     assert training.train(again, verbose=0, epochs=1) is None
     assert training.train(again, verbose=0)['weights_sha256'] == config['weights_sha256']
+
+
+def test_a_dbm_may_begin_with_an_rbm(tmp_path):
+    for name in 'rbm', 'dbm':
+        (tmp_path / name).mkdir()
+    write(tmp_path / 'rbm', recipe('RBM', {'hidden_units': 24, 'num_chains': 10, 'burn_in': 5}, epochs=1,
+                                   log_partition={'num_chains': 2, 'temperatures': 2}))
+    write(tmp_path / 'dbm', recipe(
+        'DBM', {'hidden_units': [24, 22], 'num_chains': 10, 'burn_in': 5}, epochs=1, optimizer='sgd',
+        initial_weights=str(tmp_path / 'rbm'), log_partition={'num_chains': 2, 'temperatures': 2}))
+    with no_samples():
+        for name in 'rbm', 'dbm':
+            training.train(tmp_path / name, verbose=0)
+    kernels = [pretrained.load(tmp_path / name).kernels[0].numpy() for name in ('rbm', 'dbm')]
+    assert 0 < np.max(np.abs(kernels[0] - kernels[1])) < 0.1
 
 
 def test_settings_of_log_z_are_for_models_that_have_one(tmp_path):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tfdgm import checks, inputs
 from tfdgm.boltzmann.machine import BoltzmannMachine
 from tfdgm.boltzmann.pretraining import Copies
+from tfdgm.boltzmann.rbm import RBM
 from tfdgm.outputs import Bernoulli, Output
 
 
@@ -76,6 +77,35 @@ class DBM(BoltzmannMachine):
                                for layer in range(2, len(self.sizes), 2))]
         odd = [ops.sigmoid(field) for field in self.odd_fields(even, biases)]
         return [(odd if layer % 2 else even)[layer // 2] for layer in range(1, len(self.sizes))]
+
+    def begin_with(self, rbm: RBM):
+        """Takes the first layer of an RBM, with its chains: what the other layers add to it, `fit` learns.
+
+        Raises:
+            ValueError: if it is no RBM, or one of other events, units or chains.
+
+        >>> import tfdgm
+        >>> rbm = tfdgm.RBM(6, hidden_units=4)
+        >>> model = tfdgm.DBM(6, hidden_units=(4, 3))
+        >>> model.begin_with(rbm)
+        """
+        checks.instance(rbm, RBM, 'rbm', 'tfdgm.RBM(…)')
+        for name, one, other in (('event_shape', rbm.event_shape, self.event_shape),
+                                 ('output', rbm.output, self.output), ('num_chains', rbm.num_chains, self.num_chains),
+                                 ('hidden_units', rbm.hidden_units, self.hidden_layers[0])):
+            if one != other:
+                raise ValueError(f'The RBM should have the {name} of the first layer here, {other}; it has {one}.')
+        pairs = zip((*rbm.visible.weights, rbm.kernels[0], *rbm.means, *rbm.chains),
+                    (*self.visible.weights, self.kernels[0], *self.means[:2], self.chains[0]))
+        for theirs, ours in pairs:
+            ours.assign(theirs)
+        changes = self._from_neighbours(self.means) if self.centered else [0.] * len(self.sizes)
+        for bias, value, change in zip(self.unit_biases, rbm.biases(), changes):
+            bias.assign(value + change)
+        if self.standardization is not None:
+            for theirs, ours in zip(rbm.standardization.weights, self.standardization.weights):
+                ours.assign(theirs)
+        self.started.assign(1.)
 
     def pretrain(self, x: ArrayLike, learning_rate: float = 0.05, **kwargs) -> list:
         """Trains the layers one after the other, each pair as an RBM: call it before `fit`.

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfdgm import atomic, config_file, data, inputs, pretrained
-from tfdgm.boltzmann import UnnormalizedModel
+from tfdgm.boltzmann import DBM, RBM, UnnormalizedModel
 from tfdgm.errors import NonFiniteError
 from tfdgm.latent import KLWarmUp
 from tfdgm.pretrained import cards, process, weights
@@ -276,11 +276,15 @@ def compile_as(recipe: dict, model):
 
 
 def start_from(folder, model, config: dict):
-    """Gives a model the weights of a pretrained one of the same architecture.
+    """Gives a model the weights of a pretrained one of the same architecture; a DBM may begin with an RBM.
 
     Raises:
         ValueError: if there are none in the folder, or they do not fit.
     """
+    if isinstance(model, DBM) and (pathlib.Path(folder) / config_file.CONFIG).exists() and isinstance(
+            rbm := pretrained.load(folder), RBM):
+        model.begin_with(rbm)
+        return
     trained = pretrained.build(config)  # Not compiled, as those that files are of.
     try:
         weights.load(trained, pathlib.Path(folder) / pretrained.WEIGHTS)
