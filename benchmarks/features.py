@@ -1,21 +1,28 @@
 """How well logistic regression reads digits from the hidden units of an RBM: `python benchmarks/features.py`.
 
-scikit-learn's `LogisticRegression` on the probabilities of the hidden units of `rbm_binarized_mnist`, given images of
-MNIST that are 1 where a pixel is above the middle; and on the pixels themselves. How much its weights are held down is
-chosen on the validation split; the figure is of the test split.
+An RBM of 1,024 hidden units learns MNIST, binarized anew in each epoch, by contrastive divergence with a target of
+sparsity. scikit-learn's `LogisticRegression` reads the probabilities of its hidden units, given images that are 1
+where a pixel is above the middle; and, beside them, the pixels themselves. How much its weights are held down is chosen
+on the validation split; the figure is of the test split.
 """
 
-import argparse
-
+import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import tfdgm
-import zoo
 
-STRENGTHS = 0.003, 0.03, 0.3
+STRENGTHS, EPOCHS, BATCH = (0.3, 3.), 25, 100
+
+
+def trained():
+    """The RBM."""
+    model = tfdgm.RBM((28, 28, 1), hidden_units=1024, persistent=False, sparsity_target=0.1)
+    images = tfdgm.data.load('mnist', 'train', binarization='dynamic').shuffle(60_000, seed=0).batch(BATCH)
+    rate = keras.optimizers.schedules.PolynomialDecay(0.1, EPOCHS * len(images), 0.)
+    model.compile(keras.optimizers.SGD(rate, momentum=0.5, weight_decay=1e-4), steps_per_execution=50)
+    model.fit(images, epochs=EPOCHS)
+    return model
 
 
 def features(model, split):
@@ -28,14 +35,13 @@ def features(model, split):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--entry', default='rbm_binarized_mnist')
-    model = zoo.load(parser.parse_args().entry)
+    """Trains, reads, and prints what share of the test images was read."""
+    model = trained()
     (train, train_labels), (validation, validation_labels), (test, test_labels) = (
         features(model, split) for split in ('train', 'validation', 'test'))
     for kind in train:
-        readers = [make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=200)).fit(
-            train[kind], train_labels) for strength in STRENGTHS]
+        readers = [LogisticRegression(C=strength, max_iter=300).fit(train[kind], train_labels)
+                   for strength in STRENGTHS]
         reader = max(readers, key=lambda reader: reader.score(validation[kind], validation_labels))
         print(f'{kind}: {reader.score(test[kind], test_labels):.2%} of the test images', flush=True)
 
