@@ -100,6 +100,7 @@ def test_log_z_of_other_weights_is_refused(tmp_path):
     kernel = model.kernels[0].numpy()
     stale = r'The weights of this RBM have changed since its log Z was estimated: call .* again'
     for change in (lambda: model.fit(x, verbose=0), lambda: model.kernels[0].assign(kernel[::-1]),
+                   lambda: model.kernels[0].assign(-kernel),
                    lambda: model.unit_biases[1].assign_add(np.full(25, 1e-3))):
         change()
         with pytest.raises(RuntimeError, match=stale):

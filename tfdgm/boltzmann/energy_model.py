@@ -175,7 +175,9 @@ class EnergyModel(Standardized, UnnormalizedModel):
         return {'loss': losses, 'places': places, 'states': states}
 
     def update_averages(self, terms: dict):
-        self.chains.assign(tf.tensor_scatter_nd_update(self.chains.value, terms['places'][:, None], terms['states']))
+        # Where a batch is larger than the buffer, the last states are kept.
+        places, states = (terms[name][-self.num_chains:] for name in ('places', 'states'))
+        self.chains.assign(tf.tensor_scatter_nd_update(self.chains.value, places[:, None], states))
 
     def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
         log_probs = self.unnormalized_log_prob(x)

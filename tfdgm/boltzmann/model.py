@@ -178,7 +178,12 @@ class UnnormalizedModel(HasChains, DensityModel):
         """A number of the weights, int32, by which a change of any of them shows."""
         total = tf.constant(0)
         for index, weight in enumerate(self.density_weights()):
-            bits = tf.bitcast(tf.reshape(tf.convert_to_tensor(weight), [-1]), tf.int32)
+            bits = tf.bitcast(tf.reshape(tf.convert_to_tensor(weight), [-1]), tf.uint32)
+            # As they are, the changes of an even number of signs would add up to nothing.
+            for shift in 16, 15:
+                bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32)))
+                bits *= tf.constant(0x7feb352d, tf.uint32)
+            bits = tf.bitcast(bits, tf.int32)
             total += (2 * index + 1) * tf.reduce_sum(bits * (2 * tf.range(tf.size(bits)) + 1))
         return total
 
