@@ -150,7 +150,7 @@ def test_the_smaller_side_is_summed_over():
     ({'temperatures': [0.1, 1.]}, 'rising from 0 to 1'), ({'temperatures': [0., 0.7, 0.7, 1.]}, 'rising from 0 to 1'),
     ({'temperatures': [0., np.nan, 1.]}, 'rising from 0 to 1'), ({'temperatures': [0, 'a', 1]}, 'rising from 0 to 1'),
     ({'burn_in': -1}, 'burn_in must be an integer of at least 0'),
-    ({'exact': True}, 'too many states for log Z to be a sum')])
+    ({'exact': 'no'}, 'exact must be True or False'), ({'exact': True}, 'too many states for log Z to be a sum')])
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         large().estimate_log_partition(**arguments)

@@ -54,6 +54,7 @@ def test_settings_of_log_z_are_for_models_that_have_one(tmp_path):
     for config, message in (
             (recipe('NADE', log_partition={}), 'is for densities known up to a constant, and a NADE is none'),
             (recipe('RBM', log_partition={'temperatures': 0}), 'temperatures must be an integer'),
+            (recipe('RBM', log_partition={'exact': True}), 'too many states for log Z to be a sum'),
             (recipe('RBM', log_partition={'steps': 3}), 'unexpected keyword argument')):
         with pytest.raises(ValueError, match=message):
             training.check(config)

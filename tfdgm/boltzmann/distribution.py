@@ -68,6 +68,9 @@ class UnnormalizedDistribution(Completing, ChainSampling, DensityDistribution):
     def log_prob(self, value: ArrayLike, name: str = 'log_prob') -> tf.Tensor:
         """`tfd.Distribution.log_prob`, in nats: `[…, *event_shape]` -> `[…]`, float32.
 
+        log Z is a constant here: the gradient by the weights is that of `unnormalized_log_prob`, and lacks that of
+        log Z, for which `fit` takes samples. The gradient by events is whole.
+
         Raises:
             ValueError: if the events are of another shape, or of a type that is not that of real numbers.
             RuntimeError: if log Z is not known; the message says what to call.

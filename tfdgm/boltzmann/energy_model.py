@@ -57,7 +57,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
         restarts: the probability that a chain begins anew at a batch.
         penalty: the weight of the squares of the energies in the loss, which keeps them small.
         burn_in: after how many steps the state of a chain is taken for a sample.
-        seed: of the initial weights and of the chains, an integer from 0; None draws one.
+        seed: of the chains, an integer from 0; None draws one. Initial weights are Keras's, by its own seed.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
@@ -115,7 +115,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
     def density_weights(self) -> list:
         layers = [self.encoder, self.last] if self.network is None else [self.network]
         layers += [] if self.standardization is None else [self.standardization]
-        return [weight for layer in layers for weight in layer.weights if weight.dtype == 'float32']
+        return [weight for layer in layers for weight in layer.weights if 'float' in weight.dtype]
 
     # Units -----------------------------------------------------------------------------------------------------------
 

@@ -120,10 +120,7 @@ class UnnormalizedModel(HasChains, DensityModel):
         >>> exact.is_exact, bool(abs(chains.value - exact.value) < 0.1)
         (True, True)
         """
-        chains = self.checked_annealing(num_chains, temperatures, burn_in)
-        if exact and not self.can_enumerate:
-            raise ValueError(f'This {type(self).__name__} has too many states for log Z to be a sum over them: leave '
-                             'out exact=True.')
+        chains = self.checked_annealing(num_chains, temperatures, burn_in, exact)
         if self.can_enumerate and exact is not False:
             found = LogPartition.exact(self.exact_log_partition())
         else:
@@ -133,12 +130,16 @@ class UnnormalizedModel(HasChains, DensityModel):
         self.kept_checksum.assign(self.run(self.checksum, jit_compile=False))
         return found
 
-    def checked_annealing(self, num_chains: int, temperatures: int | ArrayLike, burn_in: int | None) -> tuple:
+    def checked_annealing(self, num_chains: int, temperatures: int | ArrayLike, burn_in: int | None,
+                          exact: bool | None) -> tuple:
         """How many chains an estimate takes, their inverse temperatures, and the burn-in of those back.
 
         Raises:
-            ValueError: if one is not of its kind.
+            ValueError: if one is not of its kind, or a sum is asked for that is too long.
         """
+        if exact is not None and checks.flag(exact, 'exact') and not self.can_enumerate:
+            raise ValueError(f'This {type(self).__name__} has too many states for log Z to be a sum over them: leave '
+                             'out exact=True.')
         return (checks.integer(num_chains, 'num_chains', 2), checked_temperatures(temperatures),
                 self.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in', 0))
 
@@ -178,7 +179,7 @@ class UnnormalizedModel(HasChains, DensityModel):
         """A number of the weights, int32, by which a change of any of them shows."""
         total = tf.constant(0)
         for index, weight in enumerate(self.density_weights()):
-            bits = tf.bitcast(tf.reshape(tf.convert_to_tensor(weight), [-1]), tf.uint32)
+            bits = tf.bitcast(tf.reshape(tf.cast(weight, tf.float32), [-1]), tf.uint32)
             # As they are, the changes of an even number of signs would add up to nothing.
             for shift in 16, 15:
                 bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32)))

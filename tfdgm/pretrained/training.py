@@ -266,7 +266,8 @@ def check_log_partition(model, settings: dict):
         raise ValueError(f'log_partition in "training" has settings that estimate_log_partition does not take: '
                          f'{error}.') from error
     arguments.apply_defaults()
-    model.checked_annealing(*(arguments.arguments[name] for name in ('num_chains', 'temperatures', 'burn_in')))
+    model.checked_annealing(*(arguments.arguments[name] for name in (
+        'num_chains', 'temperatures', 'burn_in', 'exact')))
 
 
 def compile_as(recipe: dict, model):
