@@ -156,6 +156,13 @@ def test_bad_input(arguments, message):
         large().estimate_log_partition(**arguments)
 
 
+def test_chains_that_diverge_give_no_estimate():
+    model = tfdgm.EnergyModel(2, hidden_units=(16,), step_size=3.)
+    with pytest.raises(RuntimeError, match=r'diverged.*lower its step_size'):
+        model.estimate_log_partition(20, 20)
+    assert not model.knows_log_partition()
+
+
 def test_temperatures():
     np.testing.assert_allclose(checked_temperatures(4), [0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(checked_temperatures([0, 0.9, 1]), [0, 0.9, 1])

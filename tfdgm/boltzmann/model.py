@@ -112,6 +112,7 @@ class UnnormalizedModel(HasChains, DensityModel):
 
         Raises:
             ValueError: if an argument is not of its kind, or a sum is asked for that is too long.
+            RuntimeError: if the chains diverge.
 
         >>> import numpy as np, tfdgm
         >>> model = tfdgm.RBM(4, hidden_units=3)
@@ -125,6 +126,9 @@ class UnnormalizedModel(HasChains, DensityModel):
             found = LogPartition.exact(self.exact_log_partition())
         else:
             found = LogPartition.of_chains(*self.annealed_log_partition(*chains, random.stateless_seed(seed)))
+        if not np.isfinite(found).all():
+            raise RuntimeError(f'The chains of this {type(self).__name__} diverged: log Z by them is {found.value}, in '
+                               f'reverse {found.reverse}: nothing is kept. Of an EnergyModel, lower its step_size.')
         self.kept_log_partition.assign(found)
         self.is_estimated.assign(1.)
         self.kept_checksum.assign(self.run(self.checksum, jit_compile=False))
