@@ -1,7 +1,5 @@
 """Layers of units, each with weights to the next: the part that RBM and DBM share, of sums, fields and Gibbs steps."""
 
-import itertools
-
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -151,6 +149,6 @@ def coins(field: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def digits_of(indices: tf.Tensor, base: int, *counts: int) -> list:
     """Integers as digits in a base, the lowest first, in groups of so many: float32 `[n, count]` each."""
-    powers = list(itertools.accumulate([base] * sum(counts[:]), lambda power, factor: power * factor, initial=1))[:-1]
+    powers = [base**place for place in range(sum(counts))]
     digits = tf.cast(indices[:, None] // tf.constant(powers, indices.dtype, (1, len(powers))) % base, tf.float32)
     return tf.split(digits, counts, axis=1) if counts else []
