@@ -17,6 +17,9 @@ class HasChains(abc.ABC):
     A subclass implements `start_events` and `states`.
     """
 
+    # What to do where chains have left all numbers.
+    if_diverged = 'its weights have grown too large. Train again, at a lower learning rate.'
+
     @abc.abstractmethod
     def start_events(self, num_chains: int, seed: tf.Tensor) -> tf.Tensor:
         """Where chains start if nobody says: `[num_chains, *event_shape]`."""
@@ -43,6 +46,7 @@ class HasChains(abc.ABC):
 
         Raises:
             ValueError: if an argument is not of its kind.
+            RuntimeError: if the chains diverge.
         """
         num_steps, burn_in = checks.integer(num_steps, 'num_steps'), checks.integer(burn_in, 'burn_in', 0)
         thinning = checks.integer(thinning, 'thinning')
@@ -59,7 +63,7 @@ class HasChains(abc.ABC):
         skipped = -(-burn_in // thinning)
         states = self.run(self.states, num_steps + skipped, thinning, start, condition, seeds[1],
                           jit_compile=self.uses_xla(self.samples_with_xla))
-        return states[skipped:]
+        return finite(self, states[skipped:])
 
 
 class ChainSampling:
@@ -81,6 +85,7 @@ class ChainSampling:
 
         Raises:
             ValueError: if an argument is not of its kind.
+            RuntimeError: if the chains diverge.
         """
         if thinning is None:
             return self.last_states(sample_shape, seed, name, burn_in)
@@ -98,8 +103,16 @@ class ChainSampling:
     def last_states(self, sample_shape, seed, name, burn_in, known=()):
         """The last states of chains, a chain for each; what else the model's `sample` takes is `known`."""
         checks.sample_shape(sample_shape)
-        return super().sample(sample_shape, seed, name, given=(tf.constant(self.steps(burn_in)), *known))
+        return finite(self._model, super().sample(
+            sample_shape, seed, name, given=(tf.constant(self.steps(burn_in)), *known)))
 
     def steps(self, burn_in: int | None) -> int:
         """After how many steps a state is a sample."""
         return self._model.burn_in if burn_in is None else checks.integer(burn_in, 'burn_in')
+
+
+def finite(model: HasChains, states: tf.Tensor) -> tf.Tensor:
+    """The states of chains; raises if they diverged, outside of a `tf.function`."""
+    if tf.executing_eagerly() and not np.all(np.isfinite(states)):
+        raise RuntimeError(f'The chains of this {type(model).__name__} diverged: {model.if_diverged}')
+    return states

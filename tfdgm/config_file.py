@@ -50,7 +50,8 @@ FIGURES = 'train_', 'validation_'
 SHOWN = {'nll': ('nats', '.2f'), 'standard_error': ('standard error', '.2f'), 'bits_per_dim': ('bits/dim', '.4f'),
          'num_samples': ('draws', ',.0f'), 'perplexity': ('code perplexity', '.1f'),
          'distortion': ('nats of distortion', '.2f'), 'log_partition': ('log Z', '.2f'),
-         'log_partition_error': ('its error', '.2f'), 'reverse_log_partition': ('log Z in reverse', '.2f')}
+         'log_partition_error': ('its error', '.2f'), 'reverse_log_partition': ('log Z in reverse', '.2f'),
+         'effective_sample_size': ('effective sample size', '.1f')}
 SHOWN_OF_SAMPLES = {'frechet_distance': ('Fréchet distance', '.3g'), 'kernel_distance': ('kernel distance', '.2g'),
                     'standard_error': ('± ', '.1g'), 'label_accuracy': ('labels', '.3f'),
                     **{name: (name, '.3f') for name in ('precision', 'recall', 'density', 'coverage')}}

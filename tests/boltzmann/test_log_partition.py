@@ -1,5 +1,7 @@
 """log Z: by sums, by chains, and when it may be used."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -158,9 +160,30 @@ def test_bad_input(arguments, message):
 
 def test_chains_that_diverge_give_no_estimate():
     model = tfdgm.EnergyModel(2, hidden_units=(16,), step_size=3.)
-    with pytest.raises(RuntimeError, match=r'diverged.*lower its step_size'):
+    with pytest.raises(RuntimeError, match=r'diverged.*Lower step_size'):
         model.estimate_log_partition(20, 20)
     assert not model.knows_log_partition()
+    for draw in (lambda: model.distribution().sample(3), lambda: model.chain(200)):
+        with pytest.raises(RuntimeError, match=r'diverged.*Lower step_size'):
+            draw()
+
+
+def test_estimates_that_contradict_themselves_are_warned_of():
+    model = spread(tfdgm.RBM(30, hidden_units=25), scale=3.)
+    with pytest.warns(UserWarning, match=r'RBM is not sure of its constant: log Z (by|rests).*more temperatures'):
+        model.estimate_log_partition(10, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        spread(tfdgm.RBM(30, hidden_units=25), scale=0.3).estimate_log_partition(100, 500)
+    assert LogPartition(1., 0.1, 1.5, 0.1, 20.).doubt is None
+    assert 'further apart' in LogPartition(1., 0.1, 3., 0.1, 20.).doubt
+    assert 'further apart' in LogPartition(3., 0.1, 1., 0.1, 20.).doubt
+    assert 'as many as 1.2 ' in LogPartition(1., 0.1, 1.5, 0.1, 1.2).doubt
+
+
+def test_no_estimate_inside_a_function():
+    with pytest.raises(RuntimeError, match=r'inside a tf\.function'):
+        tf.function(large().estimate_log_partition)()
 
 
 def test_temperatures():

@@ -50,12 +50,8 @@ def test_without_persistence_chains_start_at_the_batch():
     model = tfdgm.RBM(4, hidden_units=3, persistent=False)
     model.kernels[0].assign(np.zeros([4, 3]))
     model.unit_biases[0].assign([20., -20., 20., -20.])
-    kept = model.chains[0].numpy()
     terms = model.training_terms(tf.constant([[1., 0., 1., 0.]]), None)
     np.testing.assert_allclose(terms['loss'], 0, atol=1e-4)
-    model.compile('sgd')
-    model.fit(np.array([[1, 0, 1, 0]]), verbose=0)
-    np.testing.assert_array_equal(model.chains[0], kept)
 
 
 def test_more_steps_go_further():
@@ -252,3 +248,54 @@ def test_grey_values_are_refused():
         model.fit(np.full([3, 4], 0.5), verbose=0)
     assert np.isnan(model.distribution().unnormalized_log_prob([0.5, 0, 1, 1]))
     assert np.isnan(tfdgm.RBM(2, output=Categorical(3), hidden_units=3).distribution().unnormalized_log_prob([3., 0]))
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'x': np.zeros([0, 6])}, 'at least one event'), ({'x': np.full([4, 6], 0.5)}, '0 or 1'),
+    ({'x': tf.data.Dataset.from_tensors(np.ones([4, 6]))}, 'pass an array'), ({'x': 3}, 'pass an array'),
+    ({'learning_rate': 0.}, 'learning_rate must be'), ({'learning_rate': 'high'}, 'learning_rate must be'),
+    ({'seed': -1}, 'seed must be'), ({'epochs': 0}, 'epochs must be'), ({'batch_size': 2.5}, 'batch_size must be')])
+def test_layers_are_not_trained_on_what_is_wrong(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tfdgm.boltzmann.deep_belief_network(**{'x': np.ones([4, 6]), 'hidden_units': (3,), **arguments})
+    if 'seed' not in arguments:
+        with pytest.raises(ValueError, match=message):
+            make('dbm', (6,)).pretrain(**{'x': np.ones([4, 6]), **arguments})
+
+
+def test_a_classifier_is_made_of_machines():
+    for rbms in (None, [], 'rbm', tfdgm.RBM(4, hidden_units=3), [keras.layers.Dense(3)]):
+        with pytest.raises(ValueError, match=r'rbms must be one tfdgm\.RBM or more'):
+            tfdgm.boltzmann.classifier(rbms, 2)
+
+
+def test_states_are_kept_where_chains_begin_at_the_batch():
+    model = make('rbm', persistent=False)
+    x = some_events(model, 12)
+    before = model.chains[0].numpy()
+    model.compile('sgd')
+    model.fit(x, batch_size=12, verbose=0)
+    after = model.chains[0].numpy()
+    assert after.shape == before.shape
+    np.testing.assert_array_equal(after[12:], before[:8])
+
+
+# Energies of integers -------------------------------------------------------------------------------------------------
+
+def test_the_density_of_integers_ends_where_their_levels_end():
+    model = make('integer_energy', (2,))
+    found = model.estimate_log_partition(300, 100, burn_in=200)
+    assert abs(found.value - found.reverse) < 4 * (found.standard_error + found.reverse_standard_error)
+    axis = (np.arange(400, dtype='float32') + 0.5) / 200 - 1
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    density = np.exp(model.log_density(grid).numpy().astype('float64'))
+    np.testing.assert_allclose(found.value, np.log(np.mean(density) * 4), atol=4 * found.standard_error)
+    assert np.all(np.isinf(model.log_density(np.array([[1.1, 0.], [0., -1.01]], 'float32'))))
+    # The chances of the integers, and those among samples.
+    cells = (density / density.sum()).reshape(4, 100, 4, 100).sum((1, 3))
+    samples = model.distribution().sample(4000, seed=0, burn_in=400).numpy().astype(int)
+    counts = np.zeros([4, 4])
+    np.add.at(counts, (samples[:, 1], samples[:, 0]), 1 / 4000)
+    np.testing.assert_allclose(counts, cells, atol=0.04)

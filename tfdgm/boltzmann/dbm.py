@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
 from tfdgm.boltzmann.machine import BoltzmannMachine
-from tfdgm.boltzmann.pretraining import Copies
+from tfdgm.boltzmann.pretraining import Copies, all_at_once
 from tfdgm.boltzmann.rbm import RBM
 from tfdgm.outputs import Bernoulli, Output
 
@@ -107,7 +107,8 @@ class DBM(BoltzmannMachine):
                 ours.assign(theirs)
         self.started.assign(1.)
 
-    def pretrain(self, x: ArrayLike, learning_rate: float = 0.05, **kwargs) -> list:
+    def pretrain(self, x: ArrayLike, learning_rate: float = 0.05, *, epochs: int = 1, batch_size: int = 32,
+                 verbose: int | str = 'auto') -> list:
         """Trains the layers one after the other, each pair as an RBM: call it before `fit`.
 
         An RBM of a pair sees two copies of a layer that the whole machine connects to both sides, so that the input
@@ -116,22 +117,27 @@ class DBM(BoltzmannMachine):
         Args:
             x: events, `[n, *event_shape]`.
             learning_rate: of the RBMs, at first; it falls to 0.
-            **kwargs: of `fit`, such as `epochs` and `batch_size`.
+            epochs: how many each RBM is trained for.
+            batch_size: how many events there are in a batch.
+            verbose: what `fit` shows.
 
         Returns:
             The history of each training.
 
         Raises:
-            ValueError: if the events are not valid.
+            ValueError: if the events are not valid, or an argument is not of its kind.
         """
-        x, _, _ = inputs.prepared(self, inputs.array(x, 'events'), None)
+        for value, name in ((epochs, 'epochs'), (batch_size, 'batch_size')):
+            checks.integer(value, name)
+        checks.positive(learning_rate, 'learning_rate')
+        x, _, _ = inputs.prepared(self, all_at_once(x))
         self.initialized_from(x)
         values, output, histories = self.seen(tf.cast(x, tf.float32)).numpy(), self.output, []
         biases, last = [[] for _ in self.sizes], len(self.hidden_layers) - 1
         for layer, units in enumerate(self.hidden_layers):
             pair = Copies(values.shape[1], units, (2 if layer < last else 1, 2 if layer > 0 else 1), output=output,
                           num_chains=self.num_chains, centered=self.centered, seed=self.seed + layer)
-            histories.append(pair.train(values, learning_rate, **kwargs))
+            histories.append(pair.train(values, learning_rate, epochs, batch_size, verbose))
             kernel, below, above = pair.of_one()
             self.kernels[layer].assign(kernel)
             biases[layer].append(below)

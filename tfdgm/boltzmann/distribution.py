@@ -40,6 +40,7 @@ class UnnormalizedDistribution(Completing, ChainSampling, DensityDistribution):
             ValueError: if an argument is not of its kind; if only one of `observed` and `mask` is given, their shapes
                 don't fit, a mask holds other values than 0 and 1, or a known value lies outside the support; or if
                 there is `thinning` beside them.
+            RuntimeError: if the chains diverge.
 
         >>> import numpy as np, tfdgm
         >>> upper_half = np.arange(8)[:, None, None] < 4

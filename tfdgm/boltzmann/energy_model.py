@@ -21,6 +21,9 @@ from tfdgm.support import Support, support_of
 # How many leapfrog steps a proposal of Hamiltonian Monte Carlo takes, in estimates of log Z.
 LEAPFROG_STEPS = 5
 
+# How near to the ends of the levels, -1 and 1, chains of integers come.
+EDGE = 1 - 1e-6
+
 
 @register_keras_serializable('tfdgm')
 class EnergyModel(Standardized, UnnormalizedModel):
@@ -28,7 +31,9 @@ class EnergyModel(Standardized, UnnormalizedModel):
 
     Events are standardised, or, as integers, spread over [-1, 1]; the normal density keeps the whole finite. Chains
     take Langevin steps, and go on from step to step of the training in a buffer, of which some begin anew. Of integers,
-    uniform noise within a level makes real values, and `log_prob` is a lower bound, as that of a flow.
+    uniform noise within a level makes real values, the density ends where the levels end (chains are reflected there),
+    and `log_prob` is a lower bound, as that of a flow. The network runs as it does after training: dropout and batch
+    normalisation would make energies of events depend on chance, or on each other.
 
     Sources: Y. Du and I. Mordatch, "Implicit generation and modeling with energy based models", 2019
     (https://arxiv.org/abs/1903.08689); for the normal density, J. Xie, Y. Lu, S. Zhu and Y. Wu, "A theory of generative
@@ -64,6 +69,8 @@ class EnergyModel(Standardized, UnnormalizedModel):
         ValueError: if an argument is not of its kind.
     """
 
+    if_diverged = 'its steps are too long for its energy. Lower step_size.'
+
     trains_with_xla = scores_with_xla = samples_with_xla = True
 
     def __init__(self, event_shape: int | Sequence[int], *, levels: int | None = None,
@@ -86,7 +93,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
         self.network = network
         self._make_network(network)
         self.chains = self._kept((self.num_chains, *self.event_shape), 'chains')
-        self.chains.assign(random.random_state(self.seed).normal(size=self.chains.shape))
+        self.chains.assign(self.reflected(random.random_state(self.seed).normal(size=self.chains.shape)))
         self.started = self._kept((), 'started')
         self._chain_seeds = random.Seeds(self.seed)
         self.built = True
@@ -127,7 +134,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
         """The way back."""
         if self.levels is None:
             return self.unstandardized(y)
-        return ops.clip(ops.floor((y + 1) / 2 * self.levels), 0, self.levels - 1)
+        return ops.floor((y + 1) / 2 * self.levels)
 
     def log_det(self) -> tf.Tensor | float:
         """The logarithm of the Jacobian determinant of `seen`."""
@@ -141,9 +148,19 @@ class EnergyModel(Standardized, UnnormalizedModel):
         energies = self.last(self.encoder(y)) if self.network is None else called(self.network, y, None)
         return ops.cast(energies[:, 0], 'float32')
 
+    @property
+    def base(self) -> tfp.distributions.Distribution:
+        """The standard normal distribution of a number that the network sees; of integers, between -1 and 1 only."""
+        return tfp.distributions.Normal(0., 1.) if self.levels is None else tfp.distributions.TruncatedNormal(
+            0., 1., -1., 1.)
+
+    def drawn_from_base(self, shape, seed: tf.Tensor) -> tf.Tensor:
+        """Numbers drawn from `base`."""
+        return random.normals(shape, seed) if self.levels is None else self.base.quantile(random.uniforms(shape, seed))
+
     def log_base(self, y: tf.Tensor) -> tf.Tensor:
-        """The logarithm of the standard normal density: `[batch, *event_shape]` -> `[batch]`."""
-        return ops.sum(tfp.distributions.Normal(0., 1.).log_prob(ops.reshape(y, (-1, self.num_sites))), axis=1)
+        """The log-density of `base`: `[batch, *event_shape]` -> `[batch]`."""
+        return ops.sum(self.base.log_prob(ops.reshape(y, (-1, self.num_sites))), axis=1)
 
     def log_density(self, y: tf.Tensor, temperature: tf.Tensor | float = 1.) -> tf.Tensor:
         """The unnormalised log-density of what the network sees, at an inverse temperature of the energy."""
@@ -163,7 +180,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
         count = ops.shape(x)[0]
         first = ops.cast(random.uniforms((1,), seeds[1]) * self.num_chains, 'int32')
         places = (first + ops.arange(count)) % self.num_chains
-        begin = random.normals(ops.shape(x), seeds[2])
+        begin = self.drawn_from_base(ops.shape(x), seeds[2])
         anew = random.uniforms((count, *[1] * len(self.event_shape)), seeds[3]) < self.restarts
         states = ops.where(anew, begin, ops.take(self.chains, places, axis=0))
         states = ops.stop_gradient(self.walk(states, self.langevin_steps, seeds[4]))
@@ -195,11 +212,15 @@ class EnergyModel(Standardized, UnnormalizedModel):
             log_density = self.log_density(y)
         return tape.gradient(log_density, y)
 
+    def reflected(self, y: tf.Tensor) -> tf.Tensor:
+        """Where a step leads whose numbers turn back at the ends of the levels."""
+        return y if self.levels is None else EDGE * (1 - ops.abs((y + 1) % 4 - 2))
+
     def walk(self, y: tf.Tensor, num_steps, seed: tf.Tensor, known=None) -> tf.Tensor:
         """Where chains are after Langevin steps; `known` is a part that stays, and where it is, or None."""
         def body(index, y):
             noise = random.normals(ops.shape(y), random.fold_in(seed, index))
-            y = y + self.step_size**2 / 2 * self.slope(y) + self.step_size * noise
+            y = self.reflected(y + self.step_size**2 / 2 * self.slope(y) + self.step_size * noise)
             return index + 1, y if known is None else ops.where(known[1] == 1, known[0], y)
 
         y = y if known is None else ops.where(known[1] == 1, known[0], y)
@@ -237,7 +258,8 @@ class EnergyModel(Standardized, UnnormalizedModel):
 
     def _annealed(self, num_chains, temperatures, burn_in, seed):
         seeds = random.split(seed, 5)
-        forward = self._log_weights(random.normals((num_chains, *self.event_shape), seeds[0]), temperatures, seeds[1])
+        start = self.drawn_from_base((num_chains, *self.event_shape), seeds[0])
+        forward = self._log_weights(EDGE * start, temperatures, seeds[1])
         start = self.walk(self.kept_states(num_chains, seeds[2]), burn_in, seeds[3])
         return forward, -self._log_weights(start, temperatures[::-1], seeds[4])
 
@@ -247,6 +269,9 @@ class EnergyModel(Standardized, UnnormalizedModel):
             here, there = temperatures[index], temperatures[index + 1]
             kernel = tfp.mcmc.HamiltonianMonteCarlo(
                 lambda y: self.log_density(y, here), self.step_size, LEAPFROG_STEPS)
+            if self.levels is not None:
+                # Moves have no ends then, where most of them would be refused.
+                kernel = tfp.mcmc.TransformedTransitionKernel(kernel, tfp.bijectors.Sigmoid(-1., 1.))
             y, _ = kernel.one_step(y, kernel.bootstrap_results(y), seed=random.fold_in(seed, index))
             return index + 1, y, log_weights - (there - here) * self.energy(y)
 

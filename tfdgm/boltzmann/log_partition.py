@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+# Of how many chains of equal weight an estimate should be made at least.
+FEW = 1.5
+
 
 class LogPartition(NamedTuple):
     """An estimate of log Z, the logarithm of the sum or integral of exp(unnormalized_log_prob), in nats.
@@ -38,6 +41,18 @@ class LogPartition(NamedTuple):
         value, error, size = log_mean(forward)
         back, back_error, _ = log_mean(-np.asarray(reverse, 'float64'))
         return cls(value, error, -back, back_error, size)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the estimate should not be relied on, a sentence; None if nothing speaks against it."""
+        tolerance = 1 + 3 * (self.standard_error + self.reverse_standard_error)
+        if abs(self.reverse - self.value) > tolerance:
+            return (f'log Z by the chains forward is {self.value:.2f}, by those back {self.reverse:.2f}, further apart '
+                    'than their errors explain')
+        if 0 < self.effective_sample_size < FEW:
+            return (f'log Z rests on few of the chains forward, as many as {self.effective_sample_size:.1f} of equal '
+                    'weight')
+        return None
 
     @property
     def is_exact(self) -> bool:

@@ -199,9 +199,10 @@ class BoltzmannMachine(Layers, Standardized, LatentSpace, HasOutput, Unnormalize
         return self.sparsity_weight * total
 
     def update_averages(self, terms: dict):
-        if self.persistent:
-            for index, chains in enumerate(self.chains):
-                chains.assign(terms[f'chains_{index}'])
+        for index, chains in enumerate(self.chains):
+            # Without persistent chains there are as many states as events in a batch, and samples begin with the last.
+            states = [terms[f'chains_{index}'], chains.value]
+            chains.assign(ops.concatenate(states)[:self.num_chains])
         changes = [RATE * (terms[f'means_{index}'] - means) for index, means in enumerate(self.means)]
         if self.centered:
             for bias, change in zip(self.unit_biases, self._from_neighbours(changes)):

@@ -1,6 +1,7 @@
 """UnnormalizedModel: densities that are known up to a constant, and that constant."""
 
 import abc
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from tfdgm.boltzmann.distribution import UnnormalizedDistribution
 from tfdgm.boltzmann.log_partition import LogPartition
 from tfdgm.chains import HasChains
 from tfdgm.density import DensityModel
+from tfdgm.latent_space import require_values
 
 
 class UnnormalizedModel(HasChains, DensityModel):
@@ -108,11 +110,12 @@ class UnnormalizedModel(HasChains, DensityModel):
             seed: of the chains, an integer; None draws one.
 
         Returns:
-            What is known of log Z now. The memory that it takes does not depend on how many temperatures there are.
+            What is known of log Z now; where its two ends disagree, or few chains have all the weight, a warning says
+            so. The memory that it takes does not depend on how many temperatures there are.
 
         Raises:
             ValueError: if an argument is not of its kind, or a sum is asked for that is too long.
-            RuntimeError: if the chains diverge.
+            RuntimeError: if the chains diverge, or inside a `tf.function`.
 
         >>> import numpy as np, tfdgm
         >>> model = tfdgm.RBM(4, hidden_units=3)
@@ -121,17 +124,21 @@ class UnnormalizedModel(HasChains, DensityModel):
         >>> exact.is_exact, bool(abs(chains.value - exact.value) < 0.1)
         (True, True)
         """
+        require_values('estimate_log_partition', 'unnormalized_log_prob')
         chains = self.checked_annealing(num_chains, temperatures, burn_in, exact)
         if self.can_enumerate and exact is not False:
             found = LogPartition.exact(self.exact_log_partition())
         else:
             found = LogPartition.of_chains(*self.annealed_log_partition(*chains, random.stateless_seed(seed)))
         if not np.isfinite(found).all():
-            raise RuntimeError(f'The chains of this {type(self).__name__} diverged: log Z by them is {found.value}, in '
-                               f'reverse {found.reverse}: nothing is kept. Of an EnergyModel, lower its step_size.')
+            raise RuntimeError(f'The chains of this {type(self).__name__} diverged, and nothing is kept: '
+                               f'{self.if_diverged}')
         self.kept_log_partition.assign(found)
         self.is_estimated.assign(1.)
         self.kept_checksum.assign(self.run(self.checksum, jit_compile=False))
+        if found.doubt:
+            warnings.warn(f'This {type(self).__name__} is not sure of its constant: {found.doubt}. Take more '
+                          'temperatures, and a longer burn_in for the chains back.', stacklevel=2)
         return found
 
     def checked_annealing(self, num_chains: int, temperatures: int | ArrayLike, burn_in: int | None,
@@ -245,10 +252,10 @@ class UnnormalizedModel(HasChains, DensityModel):
         return super().make_predict_function(force)
 
     def more_figures(self, x: ArrayLike, condition: ArrayLike | None) -> dict:
-        """log Z and its error, and log Z by the chains back."""
+        """log Z and its error, log Z by the chains back, and how many chains of equal weight there were."""
         known = self.log_partition
         return {'log_partition': known.value, 'log_partition_error': known.standard_error,
-                'reverse_log_partition': known.reverse}
+                'reverse_log_partition': known.reverse, 'effective_sample_size': known.effective_sample_size}
 
 
 def checked_temperatures(temperatures) -> np.ndarray:

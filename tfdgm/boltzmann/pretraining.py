@@ -13,14 +13,27 @@ from tfdgm import checks, inputs
 from tfdgm.boltzmann.rbm import RBM
 
 
-def falling(learning_rate: float, count: int, batch_size: int = 32, epochs: int = 1) -> keras.optimizers.Optimizer:
-    """Gradient descent whose learning rate falls to 0 over a `fit` of so many events."""
-    steps = -(-count // batch_size) * epochs
-    return keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.))
+def all_at_once(x: ArrayLike) -> np.ndarray:
+    """Events as an array; raises if they come in batches."""
+    if inputs.is_pipeline(x):
+        raise ValueError('Layers are trained one after the other, each on all events: pass an array, not '
+                         f'{type(x).__name__}.')
+    return inputs.array(x, 'events')
+
+
+def train(rbm: RBM, values: np.ndarray, learning_rate: float, epochs: int, batch_size: int,
+          verbose: int | str) -> keras.callbacks.History:
+    """Trains an RBM by gradient descent, with a learning rate that falls to 0."""
+    inputs.prepared(rbm, values)
+    checks.positive(learning_rate, 'learning_rate')
+    steps = -(-len(values) // checks.integer(batch_size, 'batch_size')) * checks.integer(epochs, 'epochs')
+    rbm.compile(keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.)))
+    return rbm.fit(values, epochs=epochs, batch_size=batch_size, verbose=verbose)
 
 
 def deep_belief_network(x: ArrayLike, hidden_units: Sequence[int] = (500, 500), learning_rate: float = 0.05,
-                        seed: int = 0, **kwargs) -> list:
+                        seed: int | None = 0, *, epochs: int = 1, batch_size: int = 32,
+                        verbose: int | str = 'auto') -> list:
     """Trains RBMs one after the other, each on hidden units of the one before that are drawn given the events.
 
     Source: G. Hinton, S. Osindero and Y. Teh, "A fast learning algorithm for deep belief nets", 2006
@@ -30,8 +43,10 @@ def deep_belief_network(x: ArrayLike, hidden_units: Sequence[int] = (500, 500), 
         x: binary events, `[n, *event_shape]`.
         hidden_units: how many each RBM has.
         learning_rate: at first; it falls to 0.
-        seed: of the RBMs, an integer.
-        **kwargs: of `fit`, such as `epochs` and `batch_size`.
+        seed: of the RBMs, an integer from 0; None draws one.
+        epochs: how many each RBM is trained for.
+        batch_size: how many events there are in a batch.
+        verbose: what `fit` shows.
 
     Returns:
         The RBMs, for `classifier`. The first is one of events, the others of vectors.
@@ -46,11 +61,10 @@ def deep_belief_network(x: ArrayLike, hidden_units: Sequence[int] = (500, 500), 
     >>> network(x).shape
     TensorShape([64, 3])
     """
-    values, rbms = np.asarray(x), []
+    values, rbms, seed = all_at_once(x), [], checks.seed(seed)
     for index, units in enumerate(checks.integers(hidden_units, 'hidden_units')):
-        rbm = RBM(values.shape[1:], hidden_units=units, seed=seed + index)
-        rbm.compile(falling(learning_rate, len(values), **sizes_of(kwargs)))
-        rbm.fit(values, **kwargs)
+        rbm = RBM(values.shape[1:] or 1, hidden_units=units, seed=seed + index)
+        train(rbm, values, learning_rate, epochs, batch_size, verbose)
         rbms.append(rbm)
         values = drawn_hidden(rbm, values)
     return rbms
@@ -69,8 +83,7 @@ def classifier(rbms: Sequence[RBM], num_classes: int) -> keras.Sequential:
     Raises:
         ValueError: if they do not fit each other, or values are not binary.
     """
-    rbms = list(rbms)
-    if not rbms or not all(isinstance(rbm, RBM) for rbm in rbms):
+    if not isinstance(rbms, Sequence) or not rbms or not all(isinstance(rbm, RBM) for rbm in rbms):
         raise ValueError(f'rbms must be one tfdgm.RBM or more, got {rbms!r}.')
     for below, above in itertools.pairwise(rbms):
         if below.hidden_layers[0] != above.num_sites:
@@ -79,11 +92,6 @@ def classifier(rbms: Sequence[RBM], num_classes: int) -> keras.Sequential:
     return keras.Sequential([
         keras.Input(rbms[0].event_shape), keras.layers.Flatten(), *(rbm.as_layer() for rbm in rbms),
         keras.layers.Dense(checks.integer(num_classes, 'num_classes', 2), activation='softmax')])
-
-
-def sizes_of(settings: dict) -> dict:
-    """Those of the arguments of a `fit` that say how many steps it takes."""
-    return {name: settings[name] for name in ('batch_size', 'epochs') if settings.get(name)}
 
 
 def drawn_hidden(rbm: RBM, values: np.ndarray) -> np.ndarray:
@@ -127,10 +135,9 @@ class Copies(RBM):
         biases = self.biases()
         return self.kernels[0][:rows, :columns], biases[0][:rows], biases[1][:columns]
 
-    def train(self, values: np.ndarray, learning_rate: float, **kwargs) -> keras.callbacks.History:
-        """Trains it on values `[n, num_values]`."""
-        self.compile(falling(learning_rate, len(values), **sizes_of(kwargs)))
-        return self.fit(np.tile(values, (1, self.copies[0])), **kwargs)
+    def train(self, values: np.ndarray, *settings) -> keras.callbacks.History:
+        """Trains it on values `[n, num_values]`; settings as those of `train`."""
+        return train(self, np.tile(values, (1, self.copies[0])), *settings)
 
     def drawn_hidden(self, values: np.ndarray) -> np.ndarray:
         """One copy of the hidden units drawn given values `[n, num_values]`."""
