@@ -267,6 +267,7 @@ def without(part):
     (recipe(batch_size=0), 'batch_size'),
     (recipe(patience='long'), 'patience'),
     (recipe('GAN', {'levels': 2}, patience=3), 'patience in "training" .* of this GAN none does: leave it out'),
+    (recipe('RBM', {'hidden_units': 3}, patience=3), 'patience in "training" .* of this RBM none does: leave it out'),
     (recipe(jit_compile='fast'), 'jit_compile in "training" should be true, false or "auto"'),
     (recipe(mirror=1), 'mirror in "training" should be true or false, got 1'),
     (recipe(with_validation='yes'), "with_validation in .training. should be true or false, got 'yes'"),

@@ -57,6 +57,9 @@ class HasChains(abc.ABC):
         else:
             checks.events(self, start)
             start = tf.convert_to_tensor(start, tf.float32)
+            if num_chains not in (1, len(start)):
+                raise ValueError(f'There is a chain for each event of start, which are {len(start)}, and num_chains is '
+                                 f'{num_chains}: leave it out.')
         if condition is not None and condition.shape[0] != start.shape[0]:
             raise ValueError(f'Expected one condition for each of the {start.shape[0]} chains, got '
                              f'{condition.shape[0]}.')
@@ -90,7 +93,11 @@ class ChainSampling:
         if thinning is None:
             return self.last_states(sample_shape, seed, name, burn_in)
         checks.sample_shape(sample_shape)
-        shape = [int(size) for size in np.reshape(sample_shape, -1)]
+        shape = tf.get_static_value(tf.convert_to_tensor(sample_shape, tf.int32))
+        if shape is None:
+            raise ValueError('Samples from one chain are of a number that is known when a tf.function is traced: '
+                             'sample_shape must be an integer or a shape, or leave thinning out.')
+        shape = np.reshape(shape, -1).tolist()
         if 0 in shape:
             return tf.zeros((*shape, *self.batch_shape, *self._model.event_shape))
         condition = None if self._condition is None else tf.reshape(

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfdgm import checks
+from tfdgm import checks, inputs
 
 
 class Completing:
@@ -48,8 +48,10 @@ def checked_observed(model, x: tf.Tensor, mask, shape):
     if x is None or mask is None:
         raise ValueError('To complete events, pass both: observed, the events, and mask, 1 where they are known.')
     for name, part in (('observed', x), ('mask', mask)):
-        if not tf.is_tensor(part) and np.asarray(part).dtype.kind not in 'biuf':
-            raise ValueError(f'{name} must be an array of numbers, got {part!r}.')
+        try:
+            checks.real(inputs.array(part, name))
+        except ValueError as error:
+            raise ValueError(f'{name} must be an array of numbers: {error}') from error
     parts = [tf.cast(part, tf.float32) for part in (x, mask)]
     shape = None if shape is None else tuple(shape.tolist())
     for name, part in zip(('observed', 'mask'), parts):

@@ -282,6 +282,22 @@ def test_states_are_kept_where_chains_begin_at_the_batch():
     np.testing.assert_array_equal(after[12:], before[:8])
 
 
+@pytest.mark.parametrize('observed', [
+    np.ones([2, 2, 1], complex), 'abcd', tf.ones([2, 2, 1], tf.complex64), tf.fill([2, 2, 1], 'a'),
+    tf.ragged.constant([[1.], [1., 2.]]), [[1], [1, 2]], tf.sparse.from_dense(np.ones([2, 2]))])
+def test_observed_values_are_numbers(observed):
+    with pytest.raises(ValueError, match='observed must be an array of numbers'):
+        make('rbm').distribution().sample(2, observed=observed, mask=np.ones([2, 2, 1]))
+
+
+def test_chains_of_a_number_that_is_not_known():
+    model = make('rbm')
+    with pytest.raises(ValueError, match='which are 8, and num_chains is 7'):
+        model.chain(2, 7, start=some_events(model))
+    with pytest.raises(ValueError, match=r'known when a tf\.function is traced'):
+        tf.function(lambda count: model.distribution().sample(count, thinning=2))(tf.constant(3))
+
+
 # Energies of integers -------------------------------------------------------------------------------------------------
 
 def test_the_density_of_integers_ends_where_their_levels_end():

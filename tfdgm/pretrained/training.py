@@ -102,10 +102,6 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
         examples = examples.cache()
 
     model = pretrained.build(config)
-    if recipe['patience'] is not None and (model.monitor is None or recipe['with_validation']):
-        trained_on_all = ' trained with the validation split' if recipe['with_validation'] else ''
-        raise ValueError(f'patience in "training" waits for a figure that says which epoch is the best, and of this '
-                         f'{type(model).__name__}{trained_on_all} none does: leave it out.')
     compile_as(recipe, model)
     if model.standardization is not None:
         model.adapt(examples)
@@ -236,6 +232,10 @@ def check(config: dict) -> dict:
     if (recipe['prior'] is None) == hasattr(model, 'fit_prior'):
         raise ValueError('prior in "training" holds the settings of the training of a prior over codes, which a '
                          f'VQVAE needs and others do not have; this is a {type(model).__name__}.')
+    if recipe['patience'] is not None and (model.monitor is None or recipe['with_validation']):
+        trained_on_all = ' trained with the validation split' if recipe['with_validation'] else ''
+        raise ValueError(f'patience in "training" waits for a figure that says which epoch is the best, and of this '
+                         f'{type(model).__name__}{trained_on_all} none does: leave it out.')
     if recipe['log_partition'] is not None:
         check_log_partition(model, recipe['log_partition'])
     try:
