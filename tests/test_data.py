@@ -125,6 +125,27 @@ def test_squares_of_pixels_become_their_mean():
     assert np.max(abs(third - parts.mean(axis=(2, 4)))) < 0.5001 and np.all(third == np.round(third))
 
 
+def test_an_image_comes_with_a_coarse_one():
+    full = arrays()
+    images, coarse = arrays(coarse=4)
+    np.testing.assert_array_equal(images, full)
+    np.testing.assert_array_equal(coarse, arrays(size=4))
+    images, coarse = arrays(coarse=2, levels=4)
+    np.testing.assert_array_equal(images, arrays(levels=4))
+    np.testing.assert_array_equal(coarse, np.round(images.reshape(-1, 2, 4, 2, 4, 1).mean((2, 4))))
+
+
+def test_an_image_in_colour_comes_with_a_grey_one(tmp_path):
+    colours = np.random.default_rng(0).integers(256, size=[20, 8, 8, 3]).astype('uint8')
+    np.save(tmp_path / 'colours.npy', colours)
+    images, grey = arrays(str(tmp_path / 'colours.npy'), 'train+validation+test', grey=True)
+    assert images.shape == (20, 8, 8, 3) and grey.shape == (20, 8, 8, 1)
+    # As television weighs them; rounded.
+    assert np.max(abs(grey - images @ [[0.299], [0.587], [0.114]])) < 0.54 and np.all(grey == np.round(grey))
+    with pytest.raises(ValueError, match=r'no images in colour, \[height, width, 3\], but \(8, 8, 1\)'):
+        arrays(grey=True)
+
+
 def test_fewer_levels_are_runs_of_the_own_ones():
     full, labels = arrays(labels=True)
     coarse, same_labels = arrays(labels=True, levels=4)
@@ -137,6 +158,10 @@ def test_fewer_levels_are_runs_of_the_own_ones():
 @pytest.mark.parametrize('options, message', [
     ({'levels': 18}, 'levels of digits can be at most its own 17, got 18'),
     ({'levels': 1}, 'levels of digits must be an integer of at least 2, got 1'),
+    ({'coarse': 9}, 'coarse of digits should be at most the sides of its images'),
+    ({'coarse': 2.5}, 'coarse of digits must be an integer'), ({'grey': 1}, 'grey of digits must be True or False'),
+    ({'coarse': 4, 'labels': True}, 'comes with one thing that it depends on'),
+    ({'coarse': 4, 'binarization': 'threshold'}, 'squares of pixels have no mean that is; leave out coarse'),
     ({'size': 9}, 'size of digits should be at most the sides of its images, .* and these are 8x8; got 9.'),
     ({'size': 16}, 'these are 8x8; got 16.'),
     ({'size': 0}, 'size of digits must be an integer of at least 1, got 0'),

@@ -4,8 +4,10 @@ import math
 import os
 from unittest import mock
 
+import matplotlib.image
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.recipes import STEPS, adam, assert_same, interrupted, no_samples, recipe, schedule, train, write
 from tfdgm import data, pretrained
@@ -293,3 +295,31 @@ def test_what_is_no_recipe_is_refused_and_nothing_is_written(tmp_path, config, m
 def test_a_folder_without_a_recipe(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'There is no .*config\.json: expected a configuration such as'):
         training.train(tmp_path)
+
+
+def test_an_image_is_learned_from_a_coarse_one(tmp_path):
+    condition = {'module': 'tfdgm.conditions', 'class_name': 'Image', 'config': {'shape': [4, 4, 1], 'levels': 17},
+                 'registered_name': 'tfdgm>Image'}
+    write(tmp_path, recipe('GatedPixelCNN', {
+        'output': {'module': 'tfdgm.outputs', 'class_name': 'Categorical', 'config': {'levels': 17},
+                   'registered_name': 'tfdgm>Categorical'}, 'condition': condition, 'filters': 4, 'blocks': 1},
+        {'binarization': None, 'coarse': 4}, epochs=1, batch_size=64))
+    training.train(tmp_path, verbose=0)
+    card = (tmp_path / pretrained.CARD).read_text()
+    assert 'On the left, what the model is given; then 5 draws given that; on the right, the test image itself.' in card
+    picture = matplotlib.image.imread(tmp_path / pretrained.GRID)
+    # Twelve rows of what is given, five draws and the image, each of 56 pixels.
+    assert picture.shape[:2] == (12 * 57 + 1, 7 * 57 + 1)
+    test, coarse = data.as_arrays(data.load('digits', 'test', coarse=4))
+    np.testing.assert_allclose(picture[1:57:14, 1:57:14, 0], coarse[0, :, :, 0] / 16, atol=0.01)
+    np.testing.assert_allclose(picture[1:57:7, -57:-1:7, 0], test[0, :, :, 0] / 16, atol=0.01)
+
+
+def test_images_are_mirrored_with_those_beside_them():
+    images = tf.reshape(tf.range(2. * 4 * 4 * 3), (2, 4, 4, 3))
+    for seed in range(4):
+        turned, grey = training.mirrored((images, images[..., :1]), tf.constant([seed, 0]))
+        np.testing.assert_array_equal(grey, turned[..., :1])
+        alone, _ = training.mirrored((images, tf.constant([1, 2])), tf.constant([seed, 0]))
+        np.testing.assert_array_equal(alone, turned)
+    assert training.mirrored((images, tf.constant([1, 2])), tf.constant([0, 0]))[1].shape == (2,)

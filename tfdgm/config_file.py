@@ -24,7 +24,8 @@ OBJECT, TEXT, INTEGER, NUMBER, FLAG, CHOICE, COLUMNS, NAMES, OPTIMIZER = (
 PART_TYPES = {**dict.fromkeys(PARTS, OBJECT), 'about': TEXT, 'weights_sha256': TEXT}
 TYPES = {
     'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'color_mode': TEXT,
-                'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'seed': INTEGER},
+                'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'coarse': INTEGER,
+                'grey': FLAG, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
                  'mirror': FLAG, 'with_validation': FLAG, 'optimizer': OPTIMIZER, 'steps_per_execution': INTEGER,
                  'kl_warm_up': INTEGER, 'initial_weights': TEXT, 'prior': OBJECT, 'log_partition': OBJECT},

@@ -23,7 +23,7 @@ from tfdgm.data import (
     translation,
 )
 
-OF_IMAGES = 'binarization', 'levels', 'size', 'labels'
+OF_IMAGES = 'binarization', 'levels', 'size', 'labels', 'coarse', 'grey'
 # What each kind is called, and which arguments it takes.
 KINDS = {
     'images': ('a folder of images', (*OF_IMAGES, 'color_mode', 'classes')),
@@ -38,7 +38,7 @@ KINDS = {
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
          size: int | None = None, color_mode: str | None = None, labels: bool = False,
          classes: Sequence[str] | None = None, columns: Sequence[int | str] | None = None,
-         length: int | None = None, seed: int = 0) -> tf.data.Dataset:
+         length: int | None = None, coarse: int | None = None, grey: bool = False, seed: int = 0) -> tf.data.Dataset:
     """Opens data as single events.
 
     Args:
@@ -61,6 +61,10 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
             alphabetical order.
         columns: of a table, which to keep, by name or by number from 0; None for all.
         length: of sound, how many samples an event has; what is longer is cut off.
+        coarse: of square images, whether to give pairs (event, coarse event): how many pixels its sides have. A model
+            conditioned on `tfdgm.conditions.Image((coarse, coarse, channels), levels)` learns super-resolution from
+            them.
+        grey: of images in colour, whether to give pairs (event, grey event), for colourisation.
         seed: of the random binarizations.
 
     A path is one of
@@ -101,21 +105,27 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     if binarization not in (None, *pixels.BINARIZATIONS):
         raise ValueError(f'Unknown binarization {binarization!r}: expected None or one of '
                          f'{", ".join(pixels.BINARIZATIONS)}.')
+    grey = grey is not None and checks.flag(grey, f'grey of {name}')
+    if sum((labels, coarse is not None, grey)) > 1:
+        raise ValueError(f'An event of {name} comes with one thing that it depends on: take one of labels, coarse and '
+                         'grey.')
     if levels is not None and binarization is not None:
         raise ValueError(f'Either levels or a binarization, got {levels} and {binarization!r}.')
     if classes is not None and not labels:
         raise ValueError(f'classes of {name} are for labels=True.')
     halves = translation.halves_of(name, split) if path is None else None
     if halves is not None:
-        if labels:
-            raise ValueError(f'{name} is two sets, whose pairs are for translation: it has no labels.')
+        if labels or coarse or grey:
+            raise ValueError(f'{name} is two sets, whose pairs are for translation: it takes no labels, no coarse and '
+                             'no grey.')
         return translation.pairs(name, split, [
             load(part, own, binarization=binarization, levels=levels, size=size, color_mode=color_mode,
                  classes=classes, columns=columns, length=length, seed=seed) for part, own in halves], seed)
     kind, folder = (kind_of(name), None) if path is None else paths.look(path, name)
     check_arguments(name, kind, {
         'binarization': binarization, 'levels': levels, 'size': size, 'color_mode': color_mode,
-        'labels': labels or None, 'classes': classes, 'columns': columns, 'length': length})
+        'labels': labels or None, 'coarse': coarse, 'grey': grey or None, 'classes': classes, 'columns': columns,
+        'length': length})
     if kind == 'table':
         return tf.data.Dataset.from_tensor_slices(rows(path, name, split, columns))
     if kind == 'published sound':
@@ -128,9 +138,11 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         dataset = images.load(folder, split, size, color_mode, classes_in(folder, labels, classes))
     elif kind == 'arrays':
         dataset, own_levels = arrays.load(path, split, labels, name)
-        if own_levels is None and any(value is not None for value in (levels, binarization, size)):
-            raise ValueError(f'It is not known how many levels the numbers in {name} have: it takes no levels, no size '
-                             'and no binarization. uint8 that goes beyond 127 has 256 levels, zeros and ones have 2.')
+        of_levels = levels, binarization, size, coarse, grey or None
+        if own_levels is None and any(value is not None for value in of_levels):
+            raise ValueError(f'It is not known how many levels the numbers in {name} have: it takes no levels, no '
+                             'size, no coarse, no grey and no binarization. uint8 that goes beyond 127 has 256 levels, '
+                             'zeros and ones have 2.')
     else:
         dataset, own_levels = (digits.load(split), digits.LEVELS) if name == 'digits' else published.images(
             name, split, labels)
@@ -142,7 +154,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         dataset = pixels.coarser(dataset, own_levels, levels, name)
     if binarization is not None and own_levels > 2:
         dataset = pixels.binarize(dataset, own_levels, binarization, seed)
-    return dataset
+    if coarse is not None:
+        return pixels.with_coarse(dataset, 2 if binarization else levels or own_levels, coarse, name)
+    return pixels.with_grey(dataset, name) if grey else dataset
 
 
 def columns_of(name: str, columns: Sequence[int | str] | None = None) -> list | None:

@@ -10,17 +10,39 @@ BINARIZATIONS = 'fixed', 'threshold', 'dynamic'
 
 def smaller(dataset, levels, size, name):
     """Images whose sides have `size` pixels, each the rounded mean of the square that it covers."""
+    mean = means_of_squares(dataset, levels, size, name)
+    return dataset.map(lambda image, *label: (mean(image), *label) if label else mean(image), tf.data.AUTOTUNE)
+
+
+def with_coarse(dataset, levels, size, name):
+    """Pairs of an image and the same with fewer pixels: what super-resolution learns from."""
+    mean = means_of_squares(dataset, levels, size, name, 'coarse')
+    return dataset.map(lambda image: (image, mean(image)), tf.data.AUTOTUNE)
+
+
+def with_grey(dataset, name):
+    """Pairs of a colour image and the same in grey: what colourisation learns from."""
+    shape = dataset.element_spec.shape
+    if shape.rank != 3 or shape[-1] != 3:
+        raise ValueError(f'The events of {name} are no images in colour, [height, width, 3], but {shape}; leave out '
+                         'grey.')
+    return dataset.map(lambda image: (image, tf.round(tf.image.rgb_to_grayscale(image))), tf.data.AUTOTUNE)
+
+
+def means_of_squares(dataset, levels, size, name, argument='size'):
+    """A function from an image of a dataset to that with `size` pixels along each side."""
     image, *_ = dataset.element_spec if isinstance(dataset.element_spec, tuple) else (dataset.element_spec,)
-    checks.integer(size, f'size of {name}')
+    checks.integer(size, f'{argument} of {name}')
     if image.shape.rank != 3:
         raise ValueError(f'The events of {name} are no images, [height, width, channels], but {image.shape}; leave out '
-                         'size.')
+                         f'{argument}.')
     height, width, _ = image.shape
     if width is None or height != width or size > width:
-        raise ValueError(f'size of {name} should be at most the sides of its images, which are squares, and these are '
-                         f'{height}x{width}; got {size}.')
+        raise ValueError(f'{argument} of {name} should be at most the sides of its images, which are squares, and '
+                         f'these are {height}x{width}; got {size}.')
     if levels == 2:
-        raise ValueError(f'The images of {name} are binary: squares of pixels have no mean that is; leave out size.')
+        raise ValueError(f'The images of {name} are binary: squares of pixels have no mean that is; leave out '
+                         f'{argument}.')
     # Which share each of the old pixels has in a new one, along a side.
     ends = np.arange(size + 1) * width / size
     pixels = np.arange(width)
@@ -30,7 +52,7 @@ def smaller(dataset, levels, size, name):
     def mean(image):
         return tf.round(tf.einsum('ij,jkc,lk->ilc', shares, image, shares))
 
-    return dataset.map(lambda image, *label: (mean(image), *label) if label else mean(image), tf.data.AUTOTUNE)
+    return mean
 
 
 def coarser(dataset, own_levels, levels, name):

@@ -84,7 +84,7 @@ def arguments_for(model: Model, config: dict, name: str) -> dict:
     _, taken = KINDS[kind]
     arguments = {'name': name, **{key: value for key, value in trained.items() if key in (*taken, 'seed')}}
     if kind == 'arrays':
-        return {key: value for key, value in arguments.items() if key in ('name', 'labels')}
+        return {key: value for key, value in arguments.items() if key in ('name', 'labels', 'coarse', 'grey')}
     if kind == 'table':
         return {**arguments, 'columns': files.columns_of(config)}
     if trained.get('labels'):

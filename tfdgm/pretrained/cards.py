@@ -9,13 +9,14 @@ import tensorflow_probability as tfp
 from tfdgm import atomic, config_file, data, pretrained
 from tfdgm.boltzmann import BoltzmannMachine, UnnormalizedModel
 from tfdgm.chains import HasChains
-from tfdgm.conditions import Label, Labels
+from tfdgm.conditions import Image, Label, Labels
 from tfdgm.data import sound
 from tfdgm.evaluation import Classifier, pictures
 from tfdgm.implicit import GSN, CycleGAN, MatchingAutoencoder
 from tfdgm.latent import VQVAE, AutoencodingModel, LatentVariableModel
 from tfdgm.latent_space import LatentSpace
 from tfdgm.pretrained import files
+from tfdgm.support import Integers
 
 SOUNDS = 10
 PAIRS = 8
@@ -26,6 +27,8 @@ REBUILT, SIDE = 10, 16
 STATES, THINNING, SLOW_THINNING = 16, 3, 50
 # How many filters are shown.
 FILTERS = 100
+# Of how many images guesses are shown, and how many.
+GUESSED, GUESSES = 12, 5
 
 
 def write(folder, model, config: dict):
@@ -44,6 +47,8 @@ def save_samples(folder: pathlib.Path, model, config: dict) -> list:
     if files.rate_of(config) and isinstance(model.condition, (NoneType, Label, Labels)):
         return save_sounds(folder, model, config)
     images = len(model.event_shape) == 3 and model.event_shape[-1] in (1, 3)
+    if images and isinstance(model.condition, Image) and model.condition.shape[-1] in (1, 3):
+        return save_guesses(folder, model, config['dataset'])
     if images and isinstance(model.condition, (NoneType, Label)):
         save_images(folder / pretrained.GRID, model)
         lines = ['', f'![samples]({pretrained.GRID})']
@@ -166,6 +171,23 @@ def save_images(path, model):
         labels = range(min(model.condition.num_classes, 10))
         samples = model.distribution(list(labels)).sample(8, seed=0).numpy()
         pictures.save_grid(path, samples.reshape(-1, *model.event_shape), columns=len(labels))
+
+
+def save_guesses(folder: pathlib.Path, model, dataset: dict) -> list:
+    """Saves test images beside what a model that depends on a part of them is given, and what it draws given that."""
+    split, images, given = examples_of(dataset)
+    images, given = images[:GUESSED], given[:GUESSED]
+    draws = model.distribution(given).sample(GUESSES, seed=0).numpy()
+    height, width, channels = model.event_shape
+    levels = model.support.levels if isinstance(model.support, Integers) else None
+    scale = 1 if levels is None or model.condition.levels is None else (levels - 1) / (model.condition.levels - 1)
+    rows = np.arange(height) * given.shape[1] // height, np.arange(width) * given.shape[2] // width
+    enlarged = np.broadcast_to(scale * given[:, rows[0]][:, :, rows[1]], (len(given), height, width, channels))
+    columns = np.concatenate([enlarged[None], draws, images[None]]).swapaxes(0, 1)
+    pictures.save_grid(folder / pretrained.GRID, columns.reshape(-1, *model.event_shape), columns=GUESSES + 2)
+    return ['', f'![samples]({pretrained.GRID})', '',
+            f'On the left, what the model is given; then {GUESSES} draws given that; on the right, the {split} image '
+            'itself.']
 
 
 def save_sounds(folder: pathlib.Path, model, config: dict) -> list:

@@ -13,7 +13,8 @@ LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_exec
 # Codes are no images, and a model of them has neither a KL term nor codes of its own nor an unknown constant; it is
 # trained on the same split.
 NOT_OF_PRIORS = 'mirror', 'with_validation', 'kl_warm_up', 'initial_weights', 'prior', 'log_partition'
-DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'seed')
+DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'coarse',
+           'grey', 'seed')
 
 
 def checked_recipe(config: dict) -> dict:

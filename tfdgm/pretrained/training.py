@@ -306,8 +306,9 @@ def batches(examples, recipe):
 
 
 def mirrored(batch, seed):
-    """Images `[batch, height, width, channels]`, alone or with labels; each is turned left to right, or is not."""
-    images, *labels = batch if isinstance(batch, tuple) else (batch,)
-    turned = tf.random.stateless_uniform(tf.shape(images)[:1], seed) < 0.5
-    images = tf.where(turned[:, None, None, None], tf.reverse(images, [2]), images)
-    return (images, *labels) if labels else images
+    """Images `[batch, height, width, channels]`; each is turned left to right, with an image beside it, or is not."""
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    turned = tf.random.stateless_uniform(tf.shape(parts[0])[:1], seed) < 0.5
+    parts = tuple(tf.where(turned[:, None, None, None], tf.reverse(part, [2]), part) if part.shape.rank == 4 else part
+                  for part in parts)
+    return parts if isinstance(batch, tuple) else parts[0]
