@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
 
 PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
-TEST = [*PARQUET, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
+COMPRESSION = ['constriction>=0.5']
+TEST = [*PARQUET, *COMPRESSION, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
 DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1', 'sphinx-mathjax-offline>=0.0.2']
 
 setup(
@@ -47,6 +48,7 @@ setup(
     extras_require={
         'test': TEST,
         'docs': DOCS,
+        'compression': COMPRESSION,
         'parquet': PARQUET,
         'gpu': ['tensorflow[and-cuda]>=2.21'],
     },

@@ -1,6 +1,7 @@
 """Deep generative models as TensorFlow Probability distributions, on Keras 3."""
 
 from tfdgm import (
+    applications,
     boltzmann,
     conditions,
     data,
@@ -85,6 +86,7 @@ __all__ = [
     'RealNVP',
     'RecurrentModel',
     'WaveNet',
+    'applications',
     'boltzmann',
     'conditions',
     'data',
