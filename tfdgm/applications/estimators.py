@@ -1,0 +1,54 @@
+"""What the estimators for scikit-learn share: their data, and the models that they are given or make."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import validate_data
+
+from tfdgm.density import DensityModel
+from tfdgm.model import Model
+
+
+def checked_data(estimator, x: ArrayLike, y: ArrayLike = 'no_validation', *, reset: bool = False):
+    """Data as scikit-learn checks them: `[n, …]`, numbers; with `y`, both.
+
+    Raises:
+        ValueError: if they are not valid, or of another shape than those of `fit`.
+    """
+    checked = validate_data(estimator, x, y, reset=reset, allow_nd=True, dtype='numeric')
+    x = checked[0] if isinstance(checked, tuple) else checked
+    if reset:
+        estimator.event_shape_ = x.shape[1:]
+    elif x.shape[1:] != estimator.event_shape_:
+        raise ValueError(f'Expected events of shape {estimator.event_shape_}, as in fit, got {x.shape[1:]}.')
+    return checked
+
+
+def require_density(model, what: str):
+    """Raises unless a model gives log-probabilities."""
+    if isinstance(model, DensityModel):
+        return
+    if isinstance(model, Model):
+        raise ValueError(f'{what} needs log-probabilities, and a {type(model).__name__} gives none: take a '
+                         'tfdgm.DensityModel. What samples of models without a density are worth, '
+                         'tfdgm.evaluation.measured says.')
+    raise ValueError(f'{what} takes a trained tfdgm.DensityModel, or a function from an event shape to a compiled one; '
+                     f'got {model!r}.')
+
+
+def is_maker(model) -> bool:
+    """Whether what an estimator is given makes models, and is none itself."""
+    return isinstance(model, Callable) and not isinstance(model, Model)
+
+
+def made(make: Callable, x: np.ndarray, what: str, options: dict | None) -> DensityModel:
+    """A model of events by a function, trained on them."""
+    model = make(x.shape[1:])
+    require_density(model, f'{what}, from its function,')
+    if model.standardization is not None:
+        model.adapt(x)
+    if not model.compiled:
+        model.compile()
+    model.fit(x, **{'verbose': 0, **(options or {})})
+    return model

@@ -1,0 +1,169 @@
+"""OutlierDetector: events that are unlike those a model was trained on."""
+
+import io
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from tfdgm import checks, inputs
+from tfdgm.applications.estimators import checked_data, is_maker, made, require_density
+from tfdgm.autoregressive import AutoregressiveModel
+from tfdgm.density import DensityModel
+
+SCORES = 'likelihood', 'typicality', 'likelihood_ratio', 'complexity'
+# Which share of the events of `fit` the threshold is found on, where the others train a model.
+HELD_OUT = 0.2
+
+
+class OutlierDetector(OutlierMixin, BaseEstimator):
+    """Tells events that are unlike others by what a density says of them, an outlier detector of scikit-learn.
+
+    A high likelihood alone does not make an event a likely one: densities of images give more to simple images of
+    another kind than to their own (E. Nalisnick et al., "Do deep generative models know what they don't know?", 2019,
+    https://arxiv.org/abs/1810.09136). So there are other scores, each higher for events that belong:
+
+    - 'likelihood': log p(x);
+    - 'typicality': minus how far log p(x) is from its mean over the events of `fit` (E. Nalisnick et al., "Detecting
+      out-of-distribution inputs to deep generative models using typicality", 2019, https://arxiv.org/abs/1906.02994),
+      of single events;
+    - 'likelihood_ratio': log p(x) less that of a background model, which knows what all images have in common (J. Ren
+      et al., "Likelihood ratios for out-of-distribution detection", 2019, https://arxiv.org/abs/1906.02845);
+    - 'complexity': log p(x) and the length of the event as a PNG file, or by zlib where it is no image (J. Serrà et al.,
+      "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
+      https://arxiv.org/abs/1909.11480).
+
+    >>> import keras, numpy as np, tfdgm
+    >>> def model_of(event_shape):
+    ...     model = tfdgm.Independent(event_shape, output=tfdgm.outputs.MixtureOfGaussians(1))
+    ...     return model
+    >>> x = np.random.default_rng(0).normal(size=[500, 2])
+    >>> detector = tfdgm.applications.OutlierDetector(model_of).fit(x)
+    >>> detector.predict([[0., 0.], [9., 9.]])
+    array([ 1, -1])
+
+    Args:
+        model: a trained `tfdgm.DensityModel`, or a function from an event shape to a compiled one, which `fit` trains.
+        score: one of those above.
+        background: for 'likelihood_ratio', another such model.
+        false_positive_rate: the share of the events of `fit` that is told to be outliers.
+        fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
+
+    Attributes:
+        model_: the model.
+        background_: the background model, or None.
+        offset_: the score below which an event is an outlier.
+        mean_log_prob_: the mean of log p(x) over the events that the threshold was found on.
+    """
+
+    def __init__(self, model: DensityModel | Callable, score: str = 'likelihood',
+                 background: DensityModel | Callable | None = None, false_positive_rate: float = 0.05,
+                 fit_options: dict | None = None):
+        self.model = model
+        self.score = score
+        self.background = background
+        self.false_positive_rate = false_positive_rate
+        self.fit_options = fit_options
+
+    def fit(self, X: ArrayLike, y=None) -> 'OutlierDetector':  # noqa: N803
+        """Finds the threshold, on events that the model was not trained on; trains the models that are functions.
+
+        Args:
+            X: events, `[n, *event_shape]`, held out from the training of a trained model. A model that is trained here
+                takes four fifths of them, and the threshold the others.
+            y: ignored.
+
+        Raises:
+            ValueError: if a model gives no densities, an argument is not of its kind, or data are not valid.
+        """
+        X = checked_data(self, X, reset=True)
+        checks.one_of(self.score, SCORES, 'score')
+        if not 0 < checks.rate(self.false_positive_rate, 'false_positive_rate'):
+            raise ValueError('false_positive_rate must be above 0.')
+        if (self.background is None) == (self.score == 'likelihood_ratio'):
+            raise ValueError("A background model is what score='likelihood_ratio' compares with, and others do not: "
+                             'pass both, or neither.')
+        held_out = X
+        if is_maker(self.model) or is_maker(self.background):
+            order = np.random.RandomState(0).permutation(len(X))
+            count = max(1, round(HELD_OUT * len(X)))
+            held_out, X = (X[order[:count]], X[order[count:]]) if len(X) > 1 else (X, X)
+        self.model_ = self._trained(self.model, X)
+        self.background_ = None if self.background is None else self._trained(self.background, X)
+        self.mean_log_prob_ = float(np.mean(self.model_.predict(held_out, verbose=0)))
+        self.offset_ = float(np.quantile(self.score_samples(held_out), self.false_positive_rate))
+        return self
+
+    def _trained(self, model, x):
+        if is_maker(model):
+            return made(model, x, 'OutlierDetector', self.fit_options)
+        require_density(model, 'OutlierDetector')
+        if model.condition is not None:
+            raise ValueError(f'This {type(model).__name__} has a condition: of labels, take a BayesClassifier with '
+                             'reject=…, which sums over them.')
+        return model
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """The scores of events, higher for those that belong: `[n]`, in nats."""
+        check_is_fitted(self)
+        X = checked_data(self, X)
+        log_probs = self.model_.predict(X, verbose=0).astype('float64')
+        if self.score == 'typicality':
+            return -abs(log_probs - self.mean_log_prob_)
+        if self.score == 'likelihood_ratio':
+            return log_probs - self.background_.predict(X, verbose=0)
+        if self.score == 'complexity':
+            return log_probs + complexities(X)
+        return log_probs
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """The scores less the threshold: negative for outliers, `[n]`."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """1 for events that belong, -1 for outliers: `[n]`."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def anomaly_map(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """-log p(site | sites before) of all sites, in nats: `[n, *event_shape]`, which sum to -log p(x).
+
+        Raises:
+            ValueError: if the model is not autoregressive, in one order.
+        """
+        check_is_fitted(self)
+        X = checked_data(self, X)
+        model = self.model_
+        if not isinstance(model, AutoregressiveModel) or len(model.orderings) > 1:
+            raise ValueError(f'A map needs the probability of each site given those before it, in one order, which this '
+                             f'{type(model).__name__} does not give.')
+        X, _, _ = inputs.prepared(model, X)
+        parts = [model.run(surprises, model, tf.constant(X[start:start + model.scoring_batch], tf.float32),
+                           jit_compile=False).numpy() for start in range(0, len(X), model.scoring_batch)]
+        return np.concatenate(parts)
+
+
+def surprises(model: AutoregressiveModel, x: tf.Tensor) -> tf.Tensor:
+    """-log p of each site given those before it: `[n, *event_shape]`."""
+    log_det = 0.
+    if model.standardization is not None:
+        x, log_det = model.standardization(x)
+    return -model.site_log_probs(model.parameters(x), x) - log_det
+
+
+def complexities(x: np.ndarray) -> np.ndarray:
+    """The lengths of events as PNG files, or as zlib makes them of what is no image, in nats: `[n]`."""
+    is_image = x.ndim == 4 and x.shape[-1] in (1, 3) and np.all(x == np.round(x)) and x.min() >= 0 and x.max() < 256
+    return np.array([8 * np.log(2) * (png_bytes(event) if is_image else len(zlib.compress(event.tobytes(), 9)))
+                     for event in (x.astype('uint8') if is_image else x.astype('float32'))])
+
+
+def png_bytes(image: np.ndarray) -> int:
+    """How many bytes an image has as a PNG file."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, 'PNG', optimize=True)
+    return len(file.getvalue())
