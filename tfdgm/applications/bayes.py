@@ -46,6 +46,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
             p(x) gets the label `rejected_label`.
         rejected_label: what `predict` says of those.
         fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
+        random_state: of their training, an integer, which also sets the seeds of Keras; None leaves these as they are.
 
     Attributes:
         classes_: the labels.
@@ -55,14 +56,16 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, model: DensityModel | Sequence[DensityModel] | Callable, prior: str | ArrayLike = 'frequencies',
-                 reject: float | None = None, rejected_label=-1, fit_options: dict | None = None):
+                 reject: float | None = None, rejected_label=-1, fit_options: dict | None = None,
+                 random_state: int | None = None):
         self.model = model
         self.prior = prior
         self.reject = reject
         self.rejected_label = rejected_label
         self.fit_options = fit_options
+        self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> 'BayesClassifier':  # noqa: N803
+    def fit(self, X: ArrayLike, y: ArrayLike) -> 'BayesClassifier':
         """Finds p(y) and the threshold, and trains models where there are none.
 
         Args:
@@ -75,11 +78,11 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         X, y = checked_data(self, X, y, reset=True)
         check_classification_targets(y)
         found, places = np.unique(y, return_inverse=True)
-        if self.reject is not None and not 0 < checks.rate(self.reject, 'reject'):
+        if self.reject is not None and checks.rate(self.reject, 'reject') == 0:
             raise ValueError('reject must be above 0; None refuses nothing.')
         if is_maker(self.model):
             self.classes_ = found
-            self.models_ = [made(self.model, X[places == index], 'BayesClassifier', self.fit_options)
+            self.models_ = [made(self.model, X[places == index], 'BayesClassifier', self.fit_options, self.random_state)
                             for index in range(len(found))]
         else:
             self.models_ = self._given_models()
@@ -127,7 +130,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(divide='ignore'):  # A label that never occurs.
             return np.log(prior)
 
-    def predict_joint_log_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict_joint_log_proba(self, X: ArrayLike) -> np.ndarray:
         """log p(x, y) of events and all labels, in nats: `[n, labels]`."""
         check_is_fitted(self)
         X = checked_data(self, X)
@@ -137,19 +140,19 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
             scores = [self.models_.predict([X, np.full(len(X), label)], verbose=0) for label in self.classes_]
         return np.stack(scores, axis=1).astype('float64') + self.log_prior_
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
         """log p(x) of events, over all labels, in nats: `[n]`."""
         return logsumexp(self.predict_joint_log_proba(X), axis=1)
 
-    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """log p(y | x) of events and all labels: `[n, labels]`."""
         return posterior(self.predict_joint_log_proba(X), self.log_prior_)
 
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """p(y | x) of events and all labels: `[n, labels]`."""
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable labels of events, or `rejected_label`: `[n]`."""
         joint = self.predict_joint_log_proba(X)
         labels = self.classes_[np.argmax(joint, axis=1)]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
+from tfdgm import checks
 from tfdgm.density import DensityModel
 from tfdgm.model import Model
 
@@ -16,7 +18,8 @@ def checked_data(estimator, x: ArrayLike, y: ArrayLike = 'no_validation', *, res
     Raises:
         ValueError: if they are not valid, or of another shape than those of `fit`.
     """
-    checked = validate_data(estimator, x, y, reset=reset, allow_nd=True, dtype='numeric')
+    checked = validate_data(
+        estimator, x, y, reset=reset, allow_nd=True, dtype='numeric', ensure_min_samples=2 if reset else 1)
     x = checked[0] if isinstance(checked, tuple) else checked
     if reset:
         estimator.event_shape_ = x.shape[1:]
@@ -42,8 +45,10 @@ def is_maker(model) -> bool:
     return isinstance(model, Callable) and not isinstance(model, Model)
 
 
-def made(make: Callable, x: np.ndarray, what: str, options: dict | None) -> DensityModel:
+def made(make: Callable, x: np.ndarray, what: str, options: dict | None, random_state: int | None) -> DensityModel:
     """A model of events by a function, trained on them."""
+    if random_state is not None:
+        keras.utils.set_random_seed(checks.seed(random_state))
     model = make(x.shape[1:])
     require_density(model, f'{what}, from its function,')
     if model.standardization is not None:

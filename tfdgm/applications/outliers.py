@@ -16,7 +16,7 @@ from tfdgm.applications.estimators import checked_data, is_maker, made, require_
 from tfdgm.autoregressive import AutoregressiveModel
 from tfdgm.density import DensityModel
 
-SCORES = 'likelihood', 'typicality', 'likelihood_ratio', 'complexity'
+STATISTICS = 'likelihood', 'typicality', 'likelihood_ratio', 'complexity'
 # Which share of the events of `fit` the threshold is found on, where the others train a model.
 HELD_OUT = 0.2
 
@@ -26,7 +26,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     A high likelihood alone does not make an event a likely one: densities of images give more to simple images of
     another kind than to their own (E. Nalisnick et al., "Do deep generative models know what they don't know?", 2019,
-    https://arxiv.org/abs/1810.09136). So there are other scores, each higher for events that belong:
+    https://arxiv.org/abs/1810.09136). So there are other statistics, each higher for events that belong:
 
     - 'likelihood': log p(x);
     - 'typicality': minus how far log p(x) is from its mean over the events of `fit` (E. Nalisnick et al., "Detecting
@@ -34,8 +34,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
       of single events;
     - 'likelihood_ratio': log p(x) less that of a background model, which knows what all images have in common (J. Ren
       et al., "Likelihood ratios for out-of-distribution detection", 2019, https://arxiv.org/abs/1906.02845);
-    - 'complexity': log p(x) and the length of the event as a PNG file, or by zlib where it is no image (J. Serrà et al.,
-      "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
+    - 'complexity': log p(x) and the length of the event as a PNG file, or by zlib where it is no image (J. Serrà et
+      al., "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
       https://arxiv.org/abs/1909.11480).
 
     >>> import keras, numpy as np, tfdgm
@@ -49,10 +49,11 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     Args:
         model: a trained `tfdgm.DensityModel`, or a function from an event shape to a compiled one, which `fit` trains.
-        score: one of those above.
+        statistic: one of those above.
         background: for 'likelihood_ratio', another such model.
         false_positive_rate: the share of the events of `fit` that is told to be outliers.
         fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
+        random_state: of their training, an integer, which also sets the seeds of Keras; None leaves these as they are.
 
     Attributes:
         model_: the model.
@@ -61,16 +62,17 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         mean_log_prob_: the mean of log p(x) over the events that the threshold was found on.
     """
 
-    def __init__(self, model: DensityModel | Callable, score: str = 'likelihood',
+    def __init__(self, model: DensityModel | Callable, statistic: str = 'likelihood',
                  background: DensityModel | Callable | None = None, false_positive_rate: float = 0.05,
-                 fit_options: dict | None = None):
+                 fit_options: dict | None = None, random_state: int | None = None):
         self.model = model
-        self.score = score
+        self.statistic = statistic
         self.background = background
         self.false_positive_rate = false_positive_rate
         self.fit_options = fit_options
+        self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y=None) -> 'OutlierDetector':  # noqa: N803
+    def fit(self, X: ArrayLike, y=None) -> 'OutlierDetector':
         """Finds the threshold, on events that the model was not trained on; trains the models that are functions.
 
         Args:
@@ -82,12 +84,12 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             ValueError: if a model gives no densities, an argument is not of its kind, or data are not valid.
         """
         X = checked_data(self, X, reset=True)
-        checks.one_of(self.score, SCORES, 'score')
-        if not 0 < checks.rate(self.false_positive_rate, 'false_positive_rate'):
+        checks.one_of(self.statistic, STATISTICS, 'statistic')
+        if checks.rate(self.false_positive_rate, 'false_positive_rate') == 0:
             raise ValueError('false_positive_rate must be above 0.')
-        if (self.background is None) == (self.score == 'likelihood_ratio'):
-            raise ValueError("A background model is what score='likelihood_ratio' compares with, and others do not: "
-                             'pass both, or neither.')
+        if (self.background is None) == (self.statistic == 'likelihood_ratio'):
+            raise ValueError("A background model is what statistic='likelihood_ratio' compares with, and others "
+                             'do not: pass both, or neither.')
         held_out = X
         if is_maker(self.model) or is_maker(self.background):
             order = np.random.RandomState(0).permutation(len(X))
@@ -101,35 +103,35 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def _trained(self, model, x):
         if is_maker(model):
-            return made(model, x, 'OutlierDetector', self.fit_options)
+            return made(model, x, 'OutlierDetector', self.fit_options, self.random_state)
         require_density(model, 'OutlierDetector')
         if model.condition is not None:
             raise ValueError(f'This {type(model).__name__} has a condition: of labels, take a BayesClassifier with '
                              'reject=…, which sums over them.')
         return model
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
         """The scores of events, higher for those that belong: `[n]`, in nats."""
         check_is_fitted(self)
         X = checked_data(self, X)
         log_probs = self.model_.predict(X, verbose=0).astype('float64')
-        if self.score == 'typicality':
+        if self.statistic == 'typicality':
             return -abs(log_probs - self.mean_log_prob_)
-        if self.score == 'likelihood_ratio':
+        if self.statistic == 'likelihood_ratio':
             return log_probs - self.background_.predict(X, verbose=0)
-        if self.score == 'complexity':
+        if self.statistic == 'complexity':
             return log_probs + complexities(X)
         return log_probs
 
-    def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
         """The scores less the threshold: negative for outliers, `[n]`."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """1 for events that belong, -1 for outliers: `[n]`."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def anomaly_map(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def anomaly_map(self, X: ArrayLike) -> np.ndarray:
         """-log p(site | sites before) of all sites, in nats: `[n, *event_shape]`, which sum to -log p(x).
 
         Raises:
@@ -139,8 +141,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         X = checked_data(self, X)
         model = self.model_
         if not isinstance(model, AutoregressiveModel) or len(model.orderings) > 1:
-            raise ValueError(f'A map needs the probability of each site given those before it, in one order, which this '
-                             f'{type(model).__name__} does not give.')
+            raise ValueError(f'A map needs the probability of each site given those before it, in one order, which '
+                             f'this {type(model).__name__} does not give.')
         X, _, _ = inputs.prepared(model, X)
         parts = [model.run(surprises, model, tf.constant(X[start:start + model.scoring_batch], tf.float32),
                            jit_compile=False).numpy() for start in range(0, len(X), model.scoring_batch)]

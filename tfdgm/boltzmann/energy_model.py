@@ -20,6 +20,9 @@ from tfdgm.support import Support, support_of
 
 # How many leapfrog steps a proposal of Hamiltonian Monte Carlo takes, in estimates of log Z.
 LEAPFROG_STEPS = 5
+# How long these are, one proposal after the other, in those of a Langevin step: what moves and is accepted changes with
+# the temperature.
+LENGTHS = 1., 2., 4., 8.
 
 # How near to the ends of the levels, -1 and 1, chains of integers come.
 EDGE = 1 - 1e-6
@@ -260,20 +263,28 @@ class EnergyModel(Standardized, UnnormalizedModel):
         seeds = random.split(seed, 5)
         start = self.drawn_from_base((num_chains, *self.event_shape), seeds[0])
         forward = self._log_weights(EDGE * start, temperatures, seeds[1])
-        start = self.walk(self.kept_states(num_chains, seeds[2]), burn_in, seeds[3])
+        # Moves that are accepted or not, for the states of Langevin steps are samples nearly, and not quite.
+        start = tf.while_loop(
+            lambda index, y: index < burn_in, lambda index, y: (index + 1, self._moved(y, index, 1., seeds[3])),
+            (0, self.kept_states(num_chains, seeds[2])))[1]
         return forward, -self._log_weights(start, temperatures[::-1], seeds[4])
 
     def _log_weights(self, y, temperatures, seed):
         """The logarithms of the weights of chains from one temperature to the next, see `annealing.annealed`."""
         def step(index, y, log_weights):
             here, there = temperatures[index], temperatures[index + 1]
-            kernel = tfp.mcmc.HamiltonianMonteCarlo(
-                lambda y: self.log_density(y, here), self.step_size, LEAPFROG_STEPS)
-            if self.levels is not None:
-                # Moves have no ends then, where most of them would be refused.
-                kernel = tfp.mcmc.TransformedTransitionKernel(kernel, tfp.bijectors.Sigmoid(-1., 1.))
-            y, _ = kernel.one_step(y, kernel.bootstrap_results(y), seed=random.fold_in(seed, index))
+            y = self._moved(y, index, here, seed)
             return index + 1, y, log_weights - (there - here) * self.energy(y)
 
         steps = tf.shape(temperatures)[0] - 1
         return tf.while_loop(lambda index, *state: index < steps, step, (0, y, tf.zeros(y.shape[0])))[-1]
+
+    def _moved(self, y, index, temperature, seed):
+        """States after one step of Hamiltonian Monte Carlo, which leaves the density at a temperature as it is."""
+        kernel = tfp.mcmc.HamiltonianMonteCarlo(
+            lambda y: self.log_density(y, temperature), self.step_size * tf.constant(LENGTHS)[index % len(LENGTHS)],
+            LEAPFROG_STEPS)
+        if self.levels is not None:
+            # Moves have no ends then, where most of them would be refused.
+            kernel = tfp.mcmc.TransformedTransitionKernel(kernel, tfp.bijectors.Sigmoid(-1., 1.))
+        return kernel.one_step(y, kernel.bootstrap_results(y), seed=random.fold_in(seed, index))[0]
