@@ -144,17 +144,17 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             raise ValueError(f'A map needs the probability of each site given those before it, in one order, which '
                              f'this {type(model).__name__} does not give.')
         X, _, _ = inputs.prepared(model, X)
-        parts = [model.run(surprises, model, tf.constant(X[start:start + model.scoring_batch], tf.float32),
-                           jit_compile=False).numpy() for start in range(0, len(X), model.scoring_batch)]
-        return np.concatenate(parts)
+        return -log_probs_of_sites(model, X)
 
 
-def surprises(model: AutoregressiveModel, x: tf.Tensor) -> tf.Tensor:
-    """-log p of each site given those before it: `[n, *event_shape]`."""
-    log_det = 0.
-    if model.standardization is not None:
-        x, log_det = model.standardization(x)
-    return -model.site_log_probs(model.parameters(x), x) - log_det
+def log_probs_of_sites(model: AutoregressiveModel, x: np.ndarray, condition: np.ndarray | None = None) -> np.ndarray:
+    """log p of each site of events given those before it: `[n, *event_shape]`, by as many events at once as fit."""
+    parts = []
+    for start in range(0, len(x), model.scoring_batch):
+        batch = slice(start, start + model.scoring_batch)
+        given = None if condition is None else tf.constant(condition[batch])
+        parts.append(model.run(model.log_prob_of_sites, tf.constant(x[batch], tf.float32), given, jit_compile=False))
+    return np.concatenate(parts)
 
 
 def complexities(x: np.ndarray) -> np.ndarray:

@@ -138,6 +138,16 @@ class AutoregressiveModel(HasOutput, DensityModel):
         """`log_prob` of standardised values, in their units."""
         return self.log_prob_given(self.parameters(x, condition, training), x)
 
+    def log_prob_of_sites(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """log p(site | sites before), in nats: events -> `[batch, *event_shape]`, which sum to `log_prob`.
+
+        Of a model with several orders, those of its first network alone, which say little: see `orderings`.
+        """
+        x, log_det = ops.cast(x, 'float32'), 0.
+        if self.standardization is not None:
+            x, log_det = self.standardization(x)
+        return self.site_log_probs(self.parameters(x, condition), x) + log_det
+
     def log_prob_given(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""
         return ops.sum(ops.reshape(self.site_log_probs(parameters, x), (-1, self.num_sites)), axis=1)
