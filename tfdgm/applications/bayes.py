@@ -98,7 +98,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _given_models(self):
-        if isinstance(self.model, Sequence):
+        if isinstance(self.model, Sequence) and not isinstance(self.model, str):
             for model in self.model:
                 require_density(model, 'BayesClassifier')
                 if model.condition is not None:

@@ -42,7 +42,7 @@ def require_density(model, what: str):
 
 def is_maker(model) -> bool:
     """Whether what an estimator is given makes models, and is none itself."""
-    return isinstance(model, Callable) and not isinstance(model, Model)
+    return isinstance(model, Callable) and not isinstance(model, keras.Model)
 
 
 def made(make: Callable, x: np.ndarray, what: str, options: dict | None, random_state: int | None) -> DensityModel:
