@@ -29,8 +29,8 @@ def augment(dataset: tf.data.Dataset, model: GenerativeModel, factor: float = 2.
         A `tf.data.Dataset` of (event, label). The samples are drawn once, when this is called.
 
     Raises:
-        ValueError: if the model has no labels, an argument is not of its kind, examples are not valid, or the classifier
-            is confident of hardly any sample.
+        ValueError: if the model has no labels, an argument is not of its kind, examples are not valid, or the
+            classifier is confident of hardly any sample.
 
     >>> import numpy as np, tfdgm
     >>> model = tfdgm.MADE(4, condition=tfdgm.conditions.Label(2))
@@ -42,17 +42,19 @@ def augment(dataset: tf.data.Dataset, model: GenerativeModel, factor: float = 2.
     checks.instance(dataset, tf.data.Dataset, 'dataset', "tfdgm.data.load('mnist', labels=True)")
     if not isinstance(model, GenerativeModel) or not isinstance(model.condition, Label):
         raise ValueError(f'augment draws events with given labels, from a model whose condition is a '
-                         f'tfdgm.conditions.Label; got {model!r}, whose condition is {getattr(model, "condition", None)}.')
+                         f'tfdgm.conditions.Label; got {model!r}, whose condition is '
+                         f'{getattr(model, "condition", None)}.')
     if checks.positive(factor, 'factor') <= 1:
         raise ValueError(f'factor must be above 1: data become so many times as large; got {factor}.')
     if classifier is not None:
         checks.instance(classifier, Classifier, 'classifier', "zoo.load('features_mnist')")
         if (classifier.event_shape, classifier.support, classifier.condition) != (
                 model.event_shape, model.support, model.condition):
-            raise ValueError(f'The classifier should tell labels of events as the model draws them, {model.event_shape}, '
-                             f'each value {model.support}, {model.condition}; this one takes {classifier.event_shape}, '
-                             f'each value {classifier.support}, {classifier.condition}.')
-    checks.rate(confidence, 'confidence')
+            raise ValueError(f'The classifier should tell labels of events as the model draws them, of shape '
+                             f'{model.event_shape}, each value {model.support}, {model.condition}; this one takes '
+                             f'{classifier.event_shape}, each value {classifier.support}, {classifier.condition}.')
+    if checks.rate(confidence, 'confidence') == 0:
+        raise ValueError('confidence must be above 0; without a classifier all samples are kept.')
     loaded = data.as_arrays(dataset)
     if not isinstance(loaded, tuple):
         raise ValueError('augment takes pairs of an event and its label; these are events alone.')
@@ -61,25 +63,22 @@ def augment(dataset: tf.data.Dataset, model: GenerativeModel, factor: float = 2.
     labels = checks.conditions_of_each(model.condition, labels, len(events), 'events')
     missing = np.resize(labels, round((factor - 1) * len(events)))
     samples = drawn(model, missing, classifier, confidence, random.stateless_seed(seed))
-    both = tf.data.Dataset.from_tensor_slices((
+    return tf.data.Dataset.from_tensor_slices((
         np.concatenate([np.asarray(events, 'float32'), samples]), np.concatenate([labels, missing])))
-    return both
 
 
 def drawn(model, labels: np.ndarray, classifier, confidence: float, seed: tf.Tensor) -> np.ndarray:
     """A sample for each label, of which the classifier is confident."""
     samples, missing = np.zeros((len(labels), *model.event_shape), 'float32'), np.arange(len(labels))
     for attempt in range(MOST):
-        if not len(missing):
-            break
         found = model.distribution(labels[missing]).sample(seed=random.fold_in(seed, attempt)).numpy()
         if classifier is None:
             return found
-        probabilities = tf.nn.softmax(classifier.predict_logits(found)).numpy()
-        kept = probabilities[np.arange(len(missing)), labels[missing]] >= confidence
+        log_probs = classifier.log_prob_of_labels(found).numpy()
+        kept = log_probs[np.arange(len(missing)), labels[missing]] >= np.log(confidence)
         samples[missing[kept]] = found[kept]
         missing = missing[~kept]
-    if len(missing):
-        raise ValueError(f'Of {len(missing)} samples the classifier is not confident after {MOST} attempts at each, such '
-                         f'as of label {labels[missing[0]]}: lower confidence, or train the model longer.')
-    return samples
+        if not len(missing):
+            return samples
+    raise ValueError(f'Of {len(missing)} samples the classifier is not confident after {MOST} attempts at each, such '
+                     f'as of label {labels[missing[0]]}: lower confidence, or train the model longer.')

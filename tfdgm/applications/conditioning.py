@@ -12,7 +12,6 @@ from tfdgm import checks, random
 from tfdgm.applications.completing import moved, scale_of
 from tfdgm.applications.estimators import require_density
 from tfdgm.density import DensityModel
-from tfdgm.distribution import DensityDistribution
 from tfdgm.evaluation import Classifier
 
 tfd = tfp.distributions
@@ -23,7 +22,8 @@ class Conditioned(NamedTuple):
 
     Attributes:
         events: `[n, *event_shape]`, float32.
-        effective_sample_size: of importance resampling, how many proposals of equal weight would say as much; else None.
+        effective_sample_size: of importance resampling, how many proposals of equal weight would say as much; else
+            None.
         acceptance_rate: of Hamiltonian Monte Carlo; else None.
         potential_scale_reduction: of the same, R-hat of the log-density over the chains; else None.
     """

@@ -64,8 +64,8 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         elif isinstance(self.model, Model):
             self.model_ = self.model
         else:
-            raise ValueError(f'Features takes a trained tfdgm.Model, or a function from an event shape to a compiled one; '
-                             f'got {self.model!r}.')
+            raise ValueError('Features takes a trained tfdgm.Model, or a function from an event shape to a compiled '
+                             f'one; got {self.model!r}.')
         model = self.model_
         if self.layer is None and not isinstance(model, LatentSpace | Classifier):
             raise ValueError(f'A {type(model).__name__} has no latents: name a layer, one of '
@@ -104,8 +104,8 @@ def pooled(output, count: int) -> np.ndarray:
     """What a layer gave for so many events, averaged over all axes but the first and the last: `[n, features]`."""
     output = np.asarray(keras.tree.flatten(output)[0], 'float32')
     if output.shape[0] != count:
-        raise ValueError(f'That layer gives an array of shape {output.shape} for {count} events: name one that gives an '
-                         'array with an entry for each.')
+        raise ValueError(f'That layer gives an array of shape {output.shape} for {count} events: name one that gives '
+                         'an array with an entry for each.')
     return output.reshape(count, -1, output.shape[-1]).mean(axis=1) if output.ndim > 1 else output[:, None]
 
 

@@ -106,6 +106,14 @@ class Classifier(Model):
         """
         return self.labels_of(self.features(x))
 
+    def log_prob_of_labels(self, x: ArrayLike) -> tf.Tensor:
+        """log p(label | event) of all labels, in nats: `[batch, *event_shape]` -> `[batch, num_classes]`.
+
+        Raises:
+            ValueError: if the events are not valid.
+        """
+        return ops.log_softmax(self._in_pieces(self.call, x))
+
     def labels_of(self, features: ArrayLike) -> tf.Tensor:
         """The most probable labels of what `features` gave: `[batch, units]` -> `[batch]`, int32."""
         return ops.argmax(self.last(ops.convert_to_tensor(features, 'float32')), axis=-1)
