@@ -3,10 +3,18 @@
 import logging
 import pathlib
 import sys
+from typing import Annotated
+
+import typer
 
 import zoo
 from tfdgm import config_file
 from tfdgm.command_line import terminal
+
+Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
+LabelOption = Annotated[str | None, typer.Option(
+    help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
+Events = Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')]
 
 # The classifier of the zoo that knows a dataset, and what to compare by where there is none.
 FEATURES = {'mnist': 'features_mnist', 'binarized_mnist': 'features_mnist', 'fashion_mnist': 'features_fashion_mnist'}
@@ -85,3 +93,9 @@ def label_of(text: str | None, condition):
     if values.shape != condition.shape:
         raise ValueError(f'--label {text} is no condition of this model: it takes {condition.describe()}.')
     return checks.conditions(condition, values)
+
+
+def check_source(path: pathlib.Path):
+    """Raises, before any work is done, unless there is such a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f'There is no file {path}.')

@@ -15,16 +15,20 @@ import typer
 
 import zoo
 from tfdgm import config_file
-from tfdgm.command_line import terminal
-from tfdgm.command_line.arguments import check_target, features_for, folder_of, label_of, start_tensorflow
+from tfdgm.command_line import applications, terminal
+from tfdgm.command_line.arguments import (
+    LabelOption,
+    Name,
+    check_target,
+    features_for,
+    folder_of,
+    label_of,
+    start_tensorflow,
+)
 
 app = typer.Typer(
     help='Deep generative models: list, sample, score, train and evaluate them.', no_args_is_help=True,
     add_completion=False, rich_markup_mode='markdown', pretty_exceptions_enable=False)
-
-Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
-LabelOption = Annotated[str | None, typer.Option(
-    help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
 
 
 @app.command('list')
@@ -238,35 +242,8 @@ def evaluate(
         cards.write(folder, model, config)
 
 
-@app.command()
-def translate(
-    name: Name,
-    file: Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')],
-    output: Annotated[pathlib.Path, typer.Option(
-        '--output', '-o', help='A .png for a grid of images, a .csv for a table, a .npy for any.')],
-    back: Annotated[bool, typer.Option('--back', help='From B to A, instead of from A to B.')] = False,
-):
-    """Translate events from one kind to another, by a model that learned from both.
-
-    Example: `tfdgm translate my_cyclegan digits.npy -o translated.png`
-    """
-    check_target(output, '.png', '.csv', '.npy')
-    if not file.is_file():
-        raise FileNotFoundError(f'There is no file {file}.')
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
-    from tfdgm import pretrained
-    from tfdgm.implicit import CycleGAN
-    from tfdgm.pretrained import files
-
-    model = pretrained.load(folder)
-    if not isinstance(model, CycleGAN):
-        raise ValueError(f'{type(model).__name__} does not translate; tfdgm.CycleGAN does.')
-    files.check_kind(output, model, config)
-    translated = model.translate(files.read(file, model, config), *('BA' if back else 'AB'))
-    files.write(output, translated.numpy(), config)
-    terminal.say(f'{len(translated)} translations in {output}')
+for command in applications.COMMANDS:
+    app.command()(command)
 
 
 def main():
