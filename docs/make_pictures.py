@@ -121,6 +121,16 @@ def completion(path):
     tfdgm.pictures.save_grid(path, columns.reshape(-1, 28, 28, 1), columns=10)
 
 
+def completions(path):
+    """Halves of digits, and what three models draw beside them."""
+    digits = tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test', binarization='threshold'))[:6]
+    left = np.broadcast_to(np.arange(8)[:, None] < 4, (8, 8, 1))
+    columns = [np.where(left, digits, 0.)]
+    for name in 'nade_digits', 'rbm_digits', 'vae_digits':
+        columns.extend(tfdgm.applications.complete(zoo.load(name), digits, left, 3, seed=0).events)
+    tfdgm.pictures.save_grid(path, np.stack(columns, axis=1).reshape(-1, 8, 8, 1), columns=len(columns))
+
+
 def spoken_digits(path):
     """Spectrograms of the ten digits: a test recording of each above, samples for the same digit and speaker below."""
     model = zoo.load('wavenet_spoken_digit')
@@ -166,5 +176,7 @@ if __name__ == '__main__':
     shutil.copy(zoo.folder('cyclegan_emoji') / 'a_to_b.png', IMAGES / 'emoji.png')
     boltzmann(IMAGES / 'boltzmann.png')
     completion(IMAGES / 'completion.png')
+    completions(IMAGES / 'completions.png')
+    shutil.copy(zoo.folder('superresolution_mnist') / pretrained.GRID, IMAGES / 'superresolution.png')
     spoken_digits(IMAGES / 'spoken_digits.png')
     wines(IMAGES / 'wines.png')
