@@ -146,6 +146,18 @@ def test_an_image_in_colour_comes_with_a_grey_one(tmp_path):
         arrays(grey=True)
 
 
+def test_mutations_are_any_level_in_any_place():
+    whole, dataset = arrays('digits', 'train', levels=4), data.load('digits', 'train', levels=4, mutation=0.4)
+    first, second = data.as_arrays(dataset), data.as_arrays(dataset)
+    # A mutation leaves one of four values as it was.
+    assert abs(np.mean(first != whole) - 0.3) < 0.01 and np.mean(first != second) > 0.3
+    changed = first[first != whole]
+    assert set(np.unique(first)) == {0, 1, 2, 3} and abs(np.mean(changed == 3) - np.mean(whole != 3) / 3) < 0.05
+    images, labels = arrays(labels=True, mutation=0.1)
+    np.testing.assert_array_equal(labels, arrays(labels=True)[1])
+    assert 0 < np.mean(images != arrays()) < 0.1
+
+
 def test_fewer_levels_are_runs_of_the_own_ones():
     full, labels = arrays(labels=True)
     coarse, same_labels = arrays(labels=True, levels=4)
@@ -158,6 +170,7 @@ def test_fewer_levels_are_runs_of_the_own_ones():
 @pytest.mark.parametrize('options, message', [
     ({'levels': 18}, 'levels of digits can be at most its own 17, got 18'),
     ({'levels': 1}, 'levels of digits must be an integer of at least 2, got 1'),
+    ({'mutation': 0}, 'mutation of digits must be above 0'), ({'mutation': 1.5}, 'mutation of digits must be a number'),
     ({'coarse': 9}, 'coarse of digits should be at most the sides of its images'),
     ({'coarse': 2.5}, 'coarse of digits must be an integer'), ({'grey': 1}, 'grey of digits must be True or False'),
     ({'coarse': 4, 'labels': True}, 'comes with one thing that it depends on'),

@@ -25,7 +25,7 @@ PART_TYPES = {**dict.fromkeys(PARTS, OBJECT), 'about': TEXT, 'weights_sha256': T
 TYPES = {
     'dataset': {'name': TEXT, 'binarization': TEXT, 'levels': INTEGER, 'size': INTEGER, 'color_mode': TEXT,
                 'labels': FLAG, 'classes': NAMES, 'columns': COLUMNS, 'length': INTEGER, 'coarse': INTEGER,
-                'grey': FLAG, 'seed': INTEGER},
+                'grey': FLAG, 'mutation': NUMBER, 'seed': INTEGER},
     'training': {'epochs': INTEGER, 'batch_size': INTEGER, 'seed': INTEGER, 'patience': INTEGER, 'jit_compile': CHOICE,
                  'mirror': FLAG, 'with_validation': FLAG, 'optimizer': OPTIMIZER, 'steps_per_execution': INTEGER,
                  'kl_warm_up': INTEGER, 'initial_weights': TEXT, 'prior': OBJECT, 'log_partition': OBJECT},

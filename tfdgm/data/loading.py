@@ -23,7 +23,7 @@ from tfdgm.data import (
     translation,
 )
 
-OF_IMAGES = 'binarization', 'levels', 'size', 'labels', 'coarse', 'grey'
+OF_IMAGES = 'binarization', 'levels', 'size', 'labels', 'coarse', 'grey', 'mutation'
 # What each kind is called, and which arguments it takes.
 KINDS = {
     'images': ('a folder of images', (*OF_IMAGES, 'color_mode', 'classes')),
@@ -38,7 +38,8 @@ KINDS = {
 def load(name: str, split: str = 'train', *, binarization: str | None = None, levels: int | None = None,
          size: int | None = None, color_mode: str | None = None, labels: bool = False,
          classes: Sequence[str] | None = None, columns: Sequence[int | str] | None = None,
-         length: int | None = None, coarse: int | None = None, grey: bool = False, seed: int = 0) -> tf.data.Dataset:
+         length: int | None = None, coarse: int | None = None, grey: bool = False,
+         mutation: float | None = None, seed: int = 0) -> tf.data.Dataset:
     """Opens data as single events.
 
     Args:
@@ -65,7 +66,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
             conditioned on `tfdgm.conditions.Image((coarse, coarse, channels), levels)` learns super-resolution from
             them.
         grey: of images in colour, whether to give pairs (event, grey event), for colourisation.
-        seed: of the random binarizations.
+        mutation: the share of the sites that get any level, drawn anew in each epoch: the background model of a
+            likelihood ratio, see `tfdgm.applications.OutlierDetector`, learns from such images.
+        seed: of the random binarizations and mutations.
 
     A path is one of
 
@@ -125,7 +128,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     check_arguments(name, kind, {
         'binarization': binarization, 'levels': levels, 'size': size, 'color_mode': color_mode,
         'labels': labels or None, 'coarse': coarse, 'grey': grey or None, 'classes': classes, 'columns': columns,
-        'length': length})
+        'length': length, 'mutation': mutation})
+    if mutation is not None and checks.rate(mutation, f'mutation of {name}') == 0:
+        raise ValueError(f'mutation of {name} must be above 0; None leaves images as they are.')
     if kind == 'table':
         return tf.data.Dataset.from_tensor_slices(rows(path, name, split, columns))
     if kind == 'published sound':
@@ -138,11 +143,11 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         dataset = images.load(folder, split, size, color_mode, classes_in(folder, labels, classes))
     elif kind == 'arrays':
         dataset, own_levels = arrays.load(path, split, labels, name)
-        of_levels = levels, binarization, size, coarse, grey or None
+        of_levels = levels, binarization, size, coarse, grey or None, mutation
         if own_levels is None and any(value is not None for value in of_levels):
             raise ValueError(f'It is not known how many levels the numbers in {name} have: it takes no levels, no '
-                             'size, no coarse, no grey and no binarization. uint8 that goes beyond 127 has 256 levels, '
-                             'zeros and ones have 2.')
+                             'size, no coarse, no grey, no mutation and no binarization. uint8 that goes beyond 127 '
+                             'has 256 levels, zeros and ones have 2.')
     else:
         dataset, own_levels = (digits.load(split), digits.LEVELS) if name == 'digits' else published.images(
             name, split, labels)
@@ -154,6 +159,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         dataset = pixels.coarser(dataset, own_levels, levels, name)
     if binarization is not None and own_levels > 2:
         dataset = pixels.binarize(dataset, own_levels, binarization, seed)
+    if mutation is not None:
+        dataset = pixels.mutate(dataset, 2 if binarization else levels or own_levels, mutation, seed)
     if coarse is not None:
         return pixels.with_coarse(dataset, 2 if binarization else levels or own_levels, coarse, name)
     return pixels.with_grey(dataset, name) if grey else dataset

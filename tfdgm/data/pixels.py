@@ -67,6 +67,19 @@ def coarser(dataset, own_levels, levels, name):
     return dataset.map(coarse, tf.data.AUTOTUNE)
 
 
+def mutate(dataset, levels, rate, seed):
+    """Gives a share of the sites any level, drawn anew in each epoch: what is left of images has less of a form."""
+    def mutated(example, draw):
+        image, *label = example if isinstance(example, tuple) else (example,)
+        draw = tf.cast(draw, tf.int32)
+        where, values = (random.uniforms(tf.shape(image), random.fold_in(draw, part)) for part in range(2))
+        image = tf.where(where < rate, tf.floor(values * levels), image)
+        return (image, *label) if label else image
+
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    return tf.data.Dataset.zip((dataset, seeds)).map(mutated, tf.data.AUTOTUNE)
+
+
 def binarize(dataset, levels, binarization, seed):
     """Turns grey values into {0, 1}, with a seed for each example and, if dynamic, each epoch."""
     def binarize(image, uniform):

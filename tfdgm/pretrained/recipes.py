@@ -14,7 +14,7 @@ LEAST = {'epochs': 1, 'batch_size': 1, 'seed': 0, 'patience': 1, 'steps_per_exec
 # trained on the same split.
 NOT_OF_PRIORS = 'mirror', 'with_validation', 'kl_warm_up', 'initial_weights', 'prior', 'log_partition'
 DATASET = ('name', 'binarization', 'levels', 'size', 'color_mode', 'labels', 'classes', 'columns', 'length', 'coarse',
-           'grey', 'seed')
+           'grey', 'mutation', 'seed')
 
 
 def checked_recipe(config: dict) -> dict:
