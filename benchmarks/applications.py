@@ -1,10 +1,15 @@
-"""What densities are worth in use: `python benchmarks/applications.py --task classify|outliers|compress`.
+"""What densities are worth in use: `python benchmarks/applications.py --task classify|outliers|probe|augment|compress`.
 
 - classify: the error of a `BayesClassifier` by `gated_pixelcnn_mnist_label` on MNIST's test split.
 - outliers: how well each statistic of an `OutlierDetector` tells the test split of a set from other sets: AUROC.
   Thresholds and means come from the validation split. Fashion-MNIST by `gated_pixelcnn_fashion_mnist`, against MNIST;
   MNIST by `glow_mnist`, against Fashion-MNIST and grey emoji. The background model of the likelihood ratio is one that
   takes all sites to be independent, trained on the training split of the same set.
+- probe: how well logistic regression reads the digits of MNIST, or the clothes of Fashion-MNIST, from features of each
+  family, by 100, 1,000 and all labels of the training split; beside raw pixels and PCA. How much its weights are held
+  down is chosen on the validation split.
+- augment: whether samples of `gated_pixelcnn_mnist_label` make a small classifier of MNIST better that has 10, 50 and
+  100 images of each label: its accuracy on the test split with and without, five times each.
 - compress: 1,000 test images of `binarized_mnist` by `gated_pixelcnn_binarized_mnist`, beside general compressors, all
   images in one file, a bit for each pixel; of PNG, one picture that holds them all.
 """
@@ -19,7 +24,12 @@ import zlib
 import keras
 import numpy as np
 import PIL.Image
+import tensorflow as tf
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import tfdgm
 import zoo
@@ -79,6 +89,70 @@ def outliers(count):
                       f'told at {np.mean(scores < detector.offset_):.1%} false alarms', flush=True)
 
 
+MODELS = ('rbm_binarized_mnist', 'dbm_binarized_mnist', 'vae_binarized_mnist', 'conv_vae_binarized_mnist', 'aae_mnist',
+          'wae_mnist', 'glow_mnist')
+STRENGTHS = 1e-3, 1e-2, 0.1, 1.
+
+
+def features_of(name, x):
+    """What a probe sees of grey images: pixels, their principal components, or a model's features."""
+    if name == 'pixels':
+        return x.reshape(len(x), -1) / 255
+    model = zoo.load(name)
+    events = np.floor(x / 128) if model.support.levels == 2 else x
+    return tfdgm.applications.Features(model).fit(events[:2]).transform(events)
+
+
+def probe(count):
+    """Accuracies of logistic regression on features."""
+    for data in 'mnist', 'fashion_mnist':
+        splits = [[part[:count] for part in images(data, split, labels=True)]
+                  for split in ('train', 'validation', 'test')]
+        order = np.random.default_rng(0).permutation(len(splits[0][0]))
+        for name in 'pixels', 'PCA', *(MODELS if data == 'mnist' else ('vae_fashion_mnist',)):
+            arrays = [features_of('pixels' if name == 'PCA' else name, x) for x, _ in splits]
+            for labelled in 100, 1000, len(order):
+                chosen = order[:labelled]
+                steps = [StandardScaler()] if name not in ('pixels', 'PCA') else []
+                steps += [PCA(min(50, labelled))] if name == 'PCA' else []
+                readers = [make_pipeline(*steps, LogisticRegression(C=strength, max_iter=200)).fit(
+                    arrays[0][chosen], splits[0][1][chosen]) for strength in STRENGTHS]
+                reader = max(readers, key=lambda reader: reader.score(arrays[1], splits[1][1]))
+                print(f'{data}, {name}, {labelled:,} labels: {reader.score(arrays[2], splits[2][1]):.2%}', flush=True)
+
+
+def small_classifier():
+    """A convolutional network for 28x28 pixels of 16 levels."""
+    model = tfdgm.Classifier((28, 28, 1), levels=16, condition=tfdgm.conditions.Label(10), filters=8)
+    model.compile(keras.optimizers.Adam(2e-3))
+    return model
+
+
+def augment(count):
+    """Accuracies with samples beside the data and without."""
+    x, y = images('mnist', 'train', levels=16, labels=True)
+    test = images('mnist', levels=16, labels=True)
+    model = zoo.load('gated_pixelcnn_mnist_label')
+    for each in 10, 50, 100:
+        scores = []
+        for seed in range(5):
+            keras.utils.set_random_seed(seed)
+            order = np.random.default_rng(seed).permutation(len(x))
+            chosen = np.concatenate([order[y[order] == label][:each] for label in range(10)])
+            few = tf.data.Dataset.from_tensor_slices((x[chosen], y[chosen]))
+            pair = []
+            for examples in few, tfdgm.applications.augment(few, model, 5, seed=seed):
+                reader = small_classifier()
+                steps = 30 * each
+                reader.fit(examples.shuffle(10_000, seed=seed).repeat().batch(50), steps_per_epoch=steps, verbose=0)
+                pair.append(np.mean(reader.classify(test[0]).numpy() == test[1]))
+            scores.append(pair)
+        plain, more = np.mean(scores, axis=0)
+        gains = np.diff(scores, axis=1)
+        print(f'{each} images of each label: {plain:.2%}; with four times as many samples beside them {more:.2%}, '
+              f'{gains.mean():+.2%} ± {gains.std(ddof=1) / np.sqrt(5):.2%}', flush=True)
+
+
 def compress(count):
     """How many bytes images take."""
     model = zoo.load('gated_pixelcnn_binarized_mnist')
@@ -102,7 +176,7 @@ def compress(count):
 
 def main():
     """Runs the tasks that are asked for."""
-    tasks = {'classify': classify, 'outliers': outliers, 'compress': compress}
+    tasks = {'classify': classify, 'outliers': outliers, 'probe': probe, 'augment': augment, 'compress': compress}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--task', choices=tasks, action='append', help='which; all by default')
     parser.add_argument('--count', type=int, help='how many images of a split; all by default, 1,000 of compress')
