@@ -44,17 +44,14 @@ def classify(
     """
     check_table(output)
     check_source(file)
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
+    model, config = loaded(name)
     import numpy as np
 
-    from tfdgm import data, pretrained
+    from tfdgm import data
     from tfdgm.applications import BayesClassifier
     from tfdgm.evaluation import Classifier
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
     events = files.read(file, model, config)
     with terminal.status(f'Classifying {len(events)} events'):
         if isinstance(model, Classifier):
@@ -95,15 +92,12 @@ def outliers(
     """
     check_table(output)
     check_source(file)
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
-    from tfdgm import data, pretrained
+    model, config = loaded(name)
+    from tfdgm import data
     from tfdgm.applications import OutlierDetector
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
-    beside = None if background is None else pretrained.load(folder_of(background))
+    beside = None if background is None else loaded(background)[0]
     events = files.read(file, model, config)
     detector = OutlierDetector(model, statistic, beside, false_positive_rate)
     held_out = data.as_arrays(data.load(split='validation', **config['dataset']))
@@ -140,15 +134,12 @@ def complete(
         raise ValueError('Say what is known: either --keep, a half of images, or --mask, a file.')
     if keep is not None and keep not in PARTS:
         raise ValueError(f'--keep must be one of {", ".join(PARTS)}, got {keep}.')
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
+    model, config = loaded(name)
     import numpy as np
 
-    from tfdgm import applications, pretrained
+    from tfdgm import applications
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
     files.check_kind(output, model, config)
     events = files.read(file, model, config)
     if mask is not None:
@@ -160,9 +151,7 @@ def complete(
         known = np.zeros(model.event_shape)
         known[tuple(slice(*(None if end is None else round(end * size) for end in (part.start, part.stop)))
                     for part, size in zip(PARTS[keep], model.event_shape))] = 1
-    condition = label_of(label, model.condition)
-    if condition is not None:
-        condition = np.broadcast_to(condition, (len(events), *np.shape(condition)))
+    condition = conditions_for(label, model, len(events))
     with terminal.status(f'Completing {len(events)} events'):
         found = applications.complete(model, events, known, number, condition=condition, seed=seed)
     completed = found.events.swapaxes(0, 1)
@@ -190,19 +179,13 @@ def compress(
     """
     check_target(output, '.tfdgm')
     check_source(file)
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
-    import numpy as np
+    model, config = loaded(name)
 
-    from tfdgm import applications, atomic, pretrained
+    from tfdgm import applications, atomic
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
     events = files.read(file, model, config)
-    condition = label_of(label, model.condition)
-    if condition is not None:
-        condition = np.broadcast_to(condition, (len(events), *np.shape(condition)))
+    condition = conditions_for(label, model, len(events))
     with terminal.status(f'Compressing {len(events)} events'):
         packed = applications.compress(model, events, condition)
     with atomic.writing(output) as target:
@@ -224,20 +207,15 @@ def decompress(
     """
     check_target(output, '.npy', '.png', '.csv')
     check_source(file)
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
-    import numpy as np
+    model, config = loaded(name)
 
-    from tfdgm import applications, pretrained
+    from tfdgm import applications
     from tfdgm.applications.compression import unpacked
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
     files.check_kind(output, model, config)
-    packed, condition = file.read_bytes(), label_of(label, model.condition)
-    if condition is not None:
-        condition = np.broadcast_to(condition, (unpacked(model, packed)[0], *np.shape(condition)))
+    packed = file.read_bytes()
+    condition = conditions_for(label, model, unpacked(model, packed)[0])
     with terminal.status('Decompressing'):
         events = applications.decompress(model, packed, condition)
     files.write(output, events, config)
@@ -257,20 +235,34 @@ def translate(
     """
     check_target(output, '.png', '.csv', '.npy')
     check_source(file)
-    folder = folder_of(name)
-    config = config_file.read_config(folder)
-    start_tensorflow()
-    from tfdgm import pretrained
+    model, config = loaded(name)
     from tfdgm.implicit import CycleGAN
     from tfdgm.pretrained import files
 
-    model = pretrained.load(folder)
     if not isinstance(model, CycleGAN):
         raise ValueError(f'{type(model).__name__} does not translate; tfdgm.CycleGAN does.')
     files.check_kind(output, model, config)
     translated = model.translate(files.read(file, model, config), *('BA' if back else 'AB'))
     files.write(output, translated.numpy(), config)
     terminal.say(f'{len(translated)} translations in {output}')
+
+
+def loaded(name: str) -> tuple:
+    """A model by its name or folder, and its configuration; starts TensorFlow."""
+    folder = folder_of(name)
+    config = config_file.read_config(folder)
+    start_tensorflow()
+    from tfdgm import pretrained
+
+    return pretrained.load(folder), config
+
+
+def conditions_for(label: str | None, model, count: int):
+    """The same label for so many events, or None of a model without a condition."""
+    import numpy as np
+
+    condition = label_of(label, model.condition)
+    return None if condition is None else np.broadcast_to(condition, (count, *np.shape(condition)))
 
 
 def check_table(output: pathlib.Path | None):
