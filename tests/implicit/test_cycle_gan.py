@@ -179,7 +179,7 @@ LABELLED = tfdgm.data.load('digits', 'test', labels=True)
     (lambda: tfdgm.data.unpaired(3., 4.), r'numbers of shape \[n, …\]; got an array of shape \(\)'),
     (lambda: tfdgm.data.unpaired([[1, 2], [3]], [[1, 2]]), 'a list of parts that differ in shape'),
     (lambda: tfdgm.data.as_arrays(tfdgm.data.load('digits', 'test').batch(200)), r'dataset.unbatch\(\) gives them'),
-    (lambda: tfdgm.data.load('digits+digits', 'train', labels=True), 'it has no labels'),
+    (lambda: tfdgm.data.load('digits+digits', 'train', labels=True), 'it takes no labels'),
     (lambda: tfdgm.data.load('digits+', 'train'), r"one plus between them, such as mnist\+usps; got 'digits\+'"),
     (lambda: tfdgm.data.load('digits+digits+digits', 'train'), 'one plus between them')])
 def test_pairs_say_what_is_wrong_with_sets(make, message):

@@ -118,9 +118,9 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
         raise ValueError(f'classes of {name} are for labels=True.')
     halves = translation.halves_of(name, split) if path is None else None
     if halves is not None:
-        if labels or coarse or grey:
-            raise ValueError(f'{name} is two sets, whose pairs are for translation: it takes no labels, no coarse and '
-                             'no grey.')
+        if labels or coarse or grey or mutation:
+            raise ValueError(f'{name} is two sets, whose pairs are for translation: it takes no labels, no coarse, '
+                             'no grey and no mutation.')
         return translation.pairs(name, split, [
             load(part, own, binarization=binarization, levels=levels, size=size, color_mode=color_mode,
                  classes=classes, columns=columns, length=length, seed=seed) for part, own in halves], seed)
