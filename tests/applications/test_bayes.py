@@ -103,6 +103,7 @@ def test_models_that_do_not_classify(model, message):
 
 
 @pytest.mark.parametrize('arguments, y, message', [
+    ({}, Y.astype(float), 'are the integers from 0 to 2; got'), ({}, Y > 0, 'are the integers from 0 to 2'),
     ({}, Y + 1, 'are the integers from 0 to 2; got'), ({}, Y + 0.5, 'Unknown label type'),
     ({'prior': [0.5, 0.5]}, Y, "prior must be 'frequencies', 'uniform' or 3 probabilities that sum to 1"),
     ({'prior': [0.5, 0.6, 0.]}, Y, 'probabilities that sum to 1'), ({'prior': 'flat'}, Y, 'prior must be one of'),
@@ -111,6 +112,12 @@ def test_models_that_do_not_classify(model, message):
 def test_bad_input(arguments, y, message):
     with pytest.raises(ValueError, match=message):
         BayesClassifier(conditional(), **arguments).fit(X, y)
+
+
+def test_events_that_are_not_the_model_s():
+    for x in X + 0.5, X.reshape(16, 4), X[:, :1]:
+        with pytest.raises(ValueError, match=r'outside the support|Expected events of shape \(2, 2, 1\)'):
+            BayesClassifier(conditional()).fit(x, Y)
 
 
 def test_before_and_after_fit():

@@ -8,7 +8,7 @@ import tfdgm
 from tests.autoregressive.systems import every_event
 from tests.autoregressive.systems import make as made_of
 from tests.boltzmann.systems import make as machine
-from tfdgm.applications import complete
+from tfdgm.applications import Completion, complete
 
 X = every_event((2, 2, 1), 2)
 
@@ -126,6 +126,7 @@ def test_models_that_complete_nothing(model, message):
 
 @pytest.mark.parametrize('arguments, message', [
     ({'mask': np.ones([3, 2, 1])}, r'mask must have a shape that broadcasts to \(16, 2, 2, 1\), got \(3, 2, 1\)'),
+    ({'mask': None}, 'mask must be 1 where'), ({'mask': 'left'}, 'mask must be 1 where'),
     ({'mask': np.full([2, 2, 1], 0.5)}, 'mask must be 1 where observed is known and 0 elsewhere, got 0.5'),
     ({'x': X + 0.5}, 'observed holds 0.5 where mask is 1'), ({'x': X[0]}, 'Expected events of shape'),
     ({'x': X[:0]}, 'Expected events of shape'), ({'x': 'text'}, 'real'), ({'num_samples': 0}, 'num_samples must be'),
@@ -142,3 +143,16 @@ def test_what_is_missing_may_be_anything():
     np.testing.assert_array_equal(*results)
     assert not np.any(np.isnan(results[0]))
     assert tf.is_tensor(tf.constant(X)) and complete(model, tf.constant(X), mask).events.shape == (1, 16, 2, 2, 1)
+
+
+def test_doubtful_completions_say_so():
+    model = moved(tfdgm.VAE((2, 2, 1), num_latents=1, hidden_units=(8,)), 2.)
+    found = Completion(np.ones([2, 1, 2, 2, 1]), 'chains', False, acceptance_rate=0.9)
+    assert found.doubt is None
+    for doubtful, message in ((found._replace(acceptance_rate=0.04), 'only 4% of the proposals'),
+                              (found._replace(potential_scale_reduction=np.array([1., 12.])), 'R-hat goes up to 12'),
+                              (found._replace(effective_sample_size=np.array([1.2])), '1.2 have all the weight')):
+        assert message in doubtful.doubt
+    with pytest.warns(UserWarning, match='These completions are doubtful: .* take more'):
+        complete(made_of('made', (2, 2, 1)), X[:2], np.reshape([0, 0, 0, 1], (2, 2, 1)), num_proposals=1)
+    assert complete(model, X[:2], np.ones([2, 2, 1]), 2, num_steps=200, seed=0).events.shape == (2, 2, 2, 2, 1)

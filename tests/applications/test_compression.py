@@ -12,7 +12,7 @@ from tests.autoregressive.systems import SYSTEMS, every_event
 from tests.autoregressive.systems import make as made_of
 from tests.systems import every_of
 from tfdgm.applications import compress, decompress
-from tfdgm.applications.compression import HEADER
+from tfdgm.applications.compression import HEADER, code_of
 
 every_system = every_of(SYSTEMS, 'made', 'gated_pixel_cnn')
 
@@ -119,13 +119,26 @@ def test_another_model_is_refused(packed):
 
 def test_what_comes_out_otherwise_is_not_returned(packed):
     model, whole = packed
-    mark, of_model, where, count, events, code = HEADER.unpack_from(whole)
-    here = HEADER.pack(mark, of_model, where, count, events + 1, code) + whole[HEADER.size:]
-    with pytest.raises(ValueError, match=r'do not come out as they went in: .* another number of threads'):
-        decompress(model, here)
-    elsewhere = HEADER.pack(mark, of_model, b'else', count, events + 1, code) + whole[HEADER.size:]
+    mark, of_model, where, count, events, _ = HEADER.unpack_from(whole)
+    payload = whole[HEADER.size:]
+
+    def altered(where, payload=payload):
+        return HEADER.pack(mark, of_model, where, count, events + 1, code_of(count, events + 1, payload)) + payload
+
+    for same in altered(where), altered(where, b'\xff' * len(payload)):
+        with pytest.raises(ValueError, match=r'do not come out as they went in: .* another number of threads'):
+            decompress(model, same)
     with pytest.raises(ValueError, match='by other versions or on another kind of machine than this, TensorFlow'):
-        decompress(model, elsewhere)
+        decompress(model, altered(b'else'))
+
+
+def test_a_damaged_header_is_refused(packed):
+    model, whole = packed
+    for place in range(HEADER.size):
+        damaged = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:]
+        if place not in range(14, 18):  # What says where it was compressed serves the message alone.
+            with pytest.raises(ValueError, match=r'are no events|the format|another model|damaged or cut off'):
+                decompress(model, damaged)
 
 
 @pytest.mark.parametrize('model, message', [

@@ -146,8 +146,13 @@ def test_integers_do_not_move():
     dist = condition_by_classifier(model, classifier, 0, prior)
     with pytest.raises(ValueError, match="method='hmc' moves real values"):
         dist.draw(3, method='hmc')
-    with pytest.raises(ValueError, match='should give log p'):
-        condition_by_classifier(model, lambda x: classifier(x)[:, :2], 0, prior).log_prob(X)
+    for wrong in (lambda x: classifier(x)[:, :2], lambda x: classifier(x)[:1], lambda x: tf.exp(classifier(x)),
+                  lambda x: classifier(x) * np.nan, lambda x: classifier(x) + 5):
+        with pytest.raises(ValueError, match='should give log p'):
+            condition_by_classifier(model, wrong, 0, prior).log_prob(X)
+    never = condition_by_classifier(model, lambda x: tf.math.log([[0., 0.5, 0.5]] * len(x)), 0, prior)
+    with pytest.raises(ValueError, match='the weights of all are 0'):
+        never.draw(3)
 
 
 # Augmentation ---------------------------------------------------------------------------------------------------------
@@ -181,7 +186,17 @@ def test_a_classifier_keeps_what_it_is_confident_of():
         augment(labelled(), model, 3, classifier=classifier, confidence=0.9999999)
 
 
+def test_types_stay_what_they_were():
+    model = zoo.load('vae_digits_label')
+    examples = labelled().map(lambda x, y: (tf.cast(x, tf.uint8), tf.cast(y, tf.int64)))
+    assert augment(examples, model).element_spec == examples.element_spec
+    assert len(examples.concatenate(augment(examples, model))) == 300
+
+
 @pytest.mark.parametrize('arguments, message', [
+    ({'dataset': labelled().batch(4)}, r'pass dataset\.unbatch'), ({'dataset': labelled().take(0)}, 'no examples'),
+    ({'dataset': labelled().map(lambda x, y: (x, y, 1.))}, 'takes pairs of an event and its label'),
+    ({'dataset': labelled().map(lambda x, y: {'x': x})}, 'takes pairs of an event and its label'),
     ({'factor': 1.}, 'factor must be above 1'), ({'factor': -1}, 'factor must be'),
     ({'model': tfdgm.MADE((8, 8, 1))}, r'from a model whose condition is a tfdgm\.conditions\.Label'),
     ({'dataset': np.ones(3)}, 'dataset must be an object'), ({'confidence': 0}, 'confidence must be above 0'),

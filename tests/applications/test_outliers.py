@@ -96,3 +96,26 @@ def test_maps_need_one_order():
             'made_masks', (4, 4, 1)):
         with pytest.raises(ValueError, match='needs the probability of each site given those before it, in one order'):
             OutlierDetector(model).fit(X).anomaly_map(X)
+
+
+def test_what_is_impossible_does_not_belong():
+    x = np.random.default_rng(0).normal(size=[100, 2]).astype('float32')
+    model, background = normal(2), normal(2)
+    for statistic in 'likelihood', 'typicality', 'likelihood_ratio':
+        beside = background if statistic == 'likelihood_ratio' else None
+        found = OutlierDetector(model, statistic, beside).fit(x)
+        assert found.predict([[1e30, 0.], [0., 0.]])[0] == -1
+        with pytest.raises(ValueError, match='Event 100 of those that the threshold is found on is impossible'):
+            OutlierDetector(model, statistic, beside).fit(np.concatenate([x, [[1e30, 0.]]]))
+
+
+def test_a_complexity_does_not_depend_on_the_other_events():
+    x = np.random.default_rng(0).random([100, 4, 4, 1])
+    found = OutlierDetector(normal((4, 4, 1)), 'complexity').fit(x)
+    event = np.zeros([1, 4, 4, 1])
+    np.testing.assert_allclose(found.score_samples(np.concatenate([event, x]))[0], found.score_samples(event)[0])
+
+
+def test_models_of_a_condition_are_not_made():
+    with pytest.raises(ValueError, match='makes models without a condition; this MADE has one'):
+        OutlierDetector(lambda shape: tfdgm.MADE(shape, condition=tfdgm.conditions.Label(2))).fit(X)

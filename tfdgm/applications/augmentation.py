@@ -55,16 +55,22 @@ def augment(dataset: tf.data.Dataset, model: GenerativeModel, factor: float = 2.
                              f'{classifier.event_shape}, each value {classifier.support}, {classifier.condition}.')
     if checks.rate(confidence, 'confidence') == 0:
         raise ValueError('confidence must be above 0; without a classifier all samples are kept.')
-    loaded = data.as_arrays(dataset)
-    if not isinstance(loaded, tuple):
-        raise ValueError('augment takes pairs of an event and its label; these are events alone.')
-    events, labels = loaded
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise ValueError('augment takes pairs of an event and its label, (event, label); each of these is '
+                         f'{"events alone" if isinstance(spec, tf.TensorSpec) else spec}.')
+    if spec[0].shape.rank == len(model.event_shape) + 1:
+        raise ValueError('augment takes single examples, and these are batches: pass dataset.unbatch().')
+    if dataset.cardinality() == 0:
+        raise ValueError('There are no examples to augment.')
+    events, labels = data.as_arrays(dataset)
     checks.events(model, events)
     labels = checks.conditions_of_each(model.condition, labels, len(events), 'events')
     missing = np.resize(labels, round((factor - 1) * len(events)))
     samples = drawn(model, missing, classifier, confidence, random.stateless_seed(seed))
     return tf.data.Dataset.from_tensor_slices((
-        np.concatenate([np.asarray(events, 'float32'), samples]), np.concatenate([labels, missing])))
+        np.concatenate([events, samples.astype(events.dtype)]),
+        np.concatenate([labels, missing]).astype(spec[1].dtype.as_numpy_dtype)))
 
 
 def drawn(model, labels: np.ndarray, classifier, confidence: float, seed: tf.Tensor) -> np.ndarray:

@@ -43,7 +43,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
             trains one for each label.
         prior: p(y): 'frequencies', those of the labels in `fit`; 'uniform'; or a probability for each label.
         reject: None, or the share of the events of `fit` that are refused as the least likely: an event with as small a
-            p(x) gets the label `rejected_label`.
+            p(x) gets the label `rejected_label`. For trained models these should be events that were held out.
         rejected_label: what `predict` says of those.
         fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
         random_state: of their training, an integer, which also sets the seeds of Keras; None leaves these as they are.
@@ -87,9 +87,12 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         else:
             self.models_ = self._given_models()
             self.classes_ = np.arange(self._count(self.models_))
-            if found.dtype.kind not in 'iu' or not np.isin(found, self.classes_).all():
+            outside = found[~np.isin(found, self.classes_)] if found.dtype.kind in 'iu' else found
+            if len(outside):
                 raise ValueError(f'The labels of these models are the integers from 0 to {len(self.classes_) - 1}; got '
-                                 f'{found[~np.isin(found, self.classes_)][0]!r}.')
+                                 f'{outside[0]}.')
+            for model in self.models_ if isinstance(self.models_, list) else [self.models_]:
+                checks.events(model, X)
             places = y
         self.log_prior_ = self._log_prior(places)
         self.threshold_ = -np.inf
@@ -98,7 +101,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _given_models(self):
-        if isinstance(self.model, Sequence) and not isinstance(self.model, str):
+        if isinstance(self.model, Sequence) and not isinstance(self.model, str) and len(self.model):
             for model in self.model:
                 require_density(model, 'BayesClassifier')
                 if model.condition is not None:
@@ -159,7 +162,8 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         if self.reject is None:
             return labels
         refused = logsumexp(joint, axis=1) < self.threshold_
-        fits = np.asarray(self.rejected_label).dtype.kind == labels.dtype.kind
+        kinds = {np.asarray(self.rejected_label).dtype.kind, labels.dtype.kind}
+        fits = len(kinds) == 1 or kinds <= set('iuf')
         return np.where(refused, self.rejected_label, labels if fits else labels.astype(object))
 
 

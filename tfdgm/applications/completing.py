@@ -1,5 +1,6 @@
 """`complete`: any part of events given the rest, by what a model can do."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,17 @@ class Completion(NamedTuple):
     acceptance_rate: float | None = None
     potential_scale_reduction: np.ndarray | None = None
 
+    @property
+    def doubt(self) -> str | None:
+        """Why the completions should not be relied on; None if nothing speaks against them."""
+        if self.acceptance_rate is not None and self.acceptance_rate < 0.2:
+            return f'only {self.acceptance_rate:.0%} of the proposals were accepted: take more steps'
+        if self.potential_scale_reduction is not None and np.max(self.potential_scale_reduction) > 1.5:
+            return f'R-hat goes up to {np.max(self.potential_scale_reduction):.2g}: take more steps'
+        if self.effective_sample_size is not None and np.min(self.effective_sample_size) < 2:
+            return f'of the draws for an event, {np.min(self.effective_sample_size):.1f} have all the weight: take more'
+        return None
+
 
 def complete(model, x: ArrayLike, mask: ArrayLike, num_samples: int = 1, *, condition: ArrayLike | None = None,
              num_steps: int | None = None, num_proposals: int = 500, seed: int | None = None) -> Completion:
@@ -83,7 +95,10 @@ def complete(model, x: ArrayLike, mask: ArrayLike, num_samples: int = 1, *, cond
         raise ValueError(f'Expected events of shape {model.event_shape} in an array of shape '
                          f'{(None, *model.event_shape)}, got an array of shape {x.shape}.')
     mask = inputs.array(mask, 'mask')
-    checks.real(mask)
+    if tf.is_tensor(mask) or not checks.is_real(np.asarray(mask).dtype):
+        mask = np.asarray(mask)
+        if not checks.is_real(mask.dtype):
+            raise ValueError(f'mask must be 1 where a value is known and 0 elsewhere, got values of type {mask.dtype}.')
     mask = np.asarray(mask, 'float32')
     if not checks.broadcasts(mask.shape, shape):
         raise ValueError(f'mask must have a shape that broadcasts to {shape}, got {mask.shape}.')
@@ -93,8 +108,11 @@ def complete(model, x: ArrayLike, mask: ArrayLike, num_samples: int = 1, *, cond
     checks.condition_given(model.condition, condition)
     if condition is not None:
         condition = checks.conditions_of_each(model.condition, inputs.array(condition, 'conditions'), len(x), 'events')
-    return method(model, x, mask, num_samples, condition, num_steps,
-                  max(num_samples, checks.integer(num_proposals, 'num_proposals')), random.stateless_seed(seed))
+    found = method(model, x, mask, num_samples, condition, num_steps,
+                   max(num_samples, checks.integer(num_proposals, 'num_proposals')), random.stateless_seed(seed))
+    if found.doubt:
+        warnings.warn(f'These completions are doubtful: {found.doubt}.', stacklevel=2)
+    return found
 
 
 def method_of(model):
@@ -126,13 +144,27 @@ def by_the_chain_rule(model, x, mask, num_samples, condition, num_steps, num_pro
         repeated = None if given is None else np.repeat(given[None], num_proposals, axis=0)
         log_probs = log_probs_of_sites(model, proposals, repeated)
         log_weights = np.sum(np.where(known == 1, log_probs, 0.), axis=tuple(range(1, log_probs.ndim)))
-        weights = np.exp(log_weights - np.max(log_weights))
-        weights /= weights.sum()
-        uniforms = random.uniforms((num_samples,), choice_seed).numpy()
-        chosen = np.minimum(np.searchsorted(np.cumsum(weights), uniforms), num_proposals - 1)
+        chosen, size = resampled(log_weights, num_samples, choice_seed)
         events.append(proposals[chosen])
-        sizes.append(1 / np.sum(weights**2))
+        sizes.append(size)
     return Completion(np.stack(events, axis=1), 'weighted draws', False, effective_sample_size=np.array(sizes))
+
+
+def resampled(log_weights: ArrayLike, count: int, seed: tf.Tensor) -> tuple:
+    """Places drawn by weights, `[count]`, and how many of equal weight would say as much.
+
+    Raises:
+        ValueError: if all weights are 0, or one is not finite.
+    """
+    log_weights = np.asarray(log_weights, 'float64')
+    if np.any(np.isnan(log_weights)) or not np.isfinite(np.max(log_weights)):
+        raise ValueError('Of the draws of the model there is none that could be chosen: the weights of all are 0, or '
+                         'some are no numbers.')
+    weights = np.exp(log_weights - np.max(log_weights))
+    weights /= weights.sum()
+    uniforms = random.uniforms((count,), seed).numpy()
+    chosen = np.minimum(np.searchsorted(np.cumsum(weights), uniforms), len(weights) - 1)
+    return chosen, float(1 / np.sum(weights**2))
 
 
 def by_its_chains(model, x, mask, num_samples, condition, num_steps, num_proposals, seed) -> Completion:

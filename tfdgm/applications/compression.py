@@ -59,8 +59,8 @@ def compress(model: AutoregressiveModel, x: ArrayLike, condition: ArrayLike | No
             previous = symbols[:, position]
             encoder.encode(previous, stream.model.Categorical(perfect=False), probabilities)
     payload = encoder.get_compressed().astype('<u4').tobytes()
-    header = HEADER.pack(MARK, digest(model), place(), len(x), checksum(x), zlib.crc32(payload))
-    return header + payload
+    found = checksum(x)
+    return HEADER.pack(MARK, digest(model), place(), len(x), found, code_of(len(x), found, payload)) + payload
 
 
 def decompress(model: AutoregressiveModel, packed: bytes, condition: ArrayLike | None = None) -> np.ndarray:
@@ -94,9 +94,17 @@ def decompress(model: AutoregressiveModel, packed: bytes, condition: ArrayLike |
         previous = np.zeros(len(symbols), 'int32')
         for position in range(model.num_sites):
             probabilities = chain.probabilities(position, previous)
-            previous = decoder.decode(stream.model.Categorical(perfect=False), probabilities)
+            try:
+                previous = decoder.decode(stream.model.Categorical(perfect=False), probabilities)
+            except AssertionError:  # Other probabilities than those of the encoder: the checksum shows it.
+                return require_same(events, None, where, condition)
             symbols[:, position] = previous
         events[part] = chain.from_chain(symbols)
+    return require_same(events, found, where, condition)
+
+
+def require_same(events: np.ndarray, found: int | None, where: bytes, condition) -> np.ndarray:
+    """The events; raises unless their checksum is the one that was found before, None where they can't be told."""
     if checksum(events) != found:
         if where != place():
             why = (f'they were compressed by other versions or on another kind of machine than this, {described()}. '
@@ -106,7 +114,7 @@ def decompress(model: AutoregressiveModel, packed: bytes, condition: ArrayLike |
         else:
             why = ('sums of real numbers are rounded differently here than where they were compressed, such as by '
                    'another number of threads: decompress them there')
-        raise ValueError(f'The {count} events do not come out as they went in: {why}.')
+        raise ValueError(f'The {len(events)} events do not come out as they went in: {why}.')
     return events
 
 
@@ -125,7 +133,7 @@ def unpacked(model, packed: bytes) -> tuple:
         raise ValueError(f'These events were compressed by another model, or by this {type(model).__name__} with other '
                          'weights: load the one that compressed them.')
     payload = packed[HEADER.size:]
-    if zlib.crc32(payload) != code:
+    if code_of(count, events, payload) != code:
         raise ValueError('These events are damaged or cut off: their checksum is not what it was.')
     return count, events, where, np.frombuffer(payload, '<u4').astype('uint32')
 
@@ -205,6 +213,11 @@ def described() -> str:
 def place() -> bytes:
     """Four bytes that stand for these."""
     return hashlib.sha256(described().encode()).digest()[:4]
+
+
+def code_of(count: int, events: int, payload: bytes) -> int:
+    """A number by which damage shows, of the code and what is said of it."""
+    return zlib.crc32(payload, zlib.crc32(struct.pack('<II', count, events)))
 
 
 def checksum(x: np.ndarray) -> int:

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, random
-from tfdgm.applications.completing import moved, scale_of
+from tfdgm.applications.completing import moved, resampled, scale_of
 from tfdgm.applications.estimators import require_density
 from tfdgm.density import DensityModel
 from tfdgm.evaluation import Classifier
@@ -120,6 +120,12 @@ class ClassifiedDistribution(tfd.Distribution):
         if found.shape.rank != 2 or found.shape[1] != len(self._prior):
             raise ValueError(f'The classifier should give log p(y | x) of {len(self._prior)} labels, [n, '
                              f'{len(self._prior)}]; it gives an array of shape {tuple(found.shape)}.')
+        if tf.executing_eagerly():
+            sums = tf.reduce_logsumexp(found, axis=1)
+            if found.shape[0] != len(x) or not np.all(abs(sums) < 1e-2):
+                raise ValueError('The classifier should give log p(y | x), in nats, whose exponentials sum to 1 for '
+                                 f'each event; for {len(x)} events it gives {found.shape[0]}, with sums of '
+                                 f'{np.exp(np.min(sums)):.3g} to {np.exp(np.max(sums)):.3g}.')
         return found[:, self._label]
 
     def _log_prob(self, x):
@@ -131,9 +137,9 @@ class ClassifiedDistribution(tfd.Distribution):
     def _sample_n(self, n, seed=None):
         proposal_seed, choice_seed = random.split(random.stateless_seed(seed), 2)
         x = self._model.distribution().sample(n * self.PROPOSALS, seed=proposal_seed)
-        log_weights = self.log_prob_of_label(x)
-        chosen = tf.random.stateless_categorical(log_weights[None], n, choice_seed)[0]
-        return tf.stop_gradient(tf.gather(x, chosen))
+        cumulative = tf.cumsum(tf.nn.softmax(self.log_prob_of_label(x)))
+        chosen = tf.searchsorted(cumulative, random.uniforms((n,), choice_seed))
+        return tf.stop_gradient(tf.gather(x, tf.minimum(chosen, tf.size(cumulative) - 1)))
 
     def draw(self, count: int, *, method: str = 'resampling', num_proposals: int | None = None, num_steps: int = 1000,
              seed: int | None = None) -> Conditioned:
@@ -154,13 +160,12 @@ class ClassifiedDistribution(tfd.Distribution):
         if checks.one_of(method, ('resampling', 'hmc'), 'method') == 'hmc':
             return self._by_chains(count, checks.integer(num_steps, 'num_steps'), seed)
         num_proposals = count * self.PROPOSALS if num_proposals is None else checks.integer(
-            num_proposals, 'num_proposals')
+            num_proposals, 'num_proposals', count)
         proposal_seed, choice_seed = random.split(seed, 2)
         x = self._model.distribution().sample(num_proposals, seed=proposal_seed)
         log_weights = self.log_prob_of_label(x)
-        chosen = tf.random.stateless_categorical(log_weights[None], count, choice_seed)[0]
-        weights = tf.nn.softmax(log_weights).numpy().astype('float64')
-        return Conditioned(tf.gather(x, chosen).numpy(), float(1 / np.sum(weights**2)))
+        chosen, size = resampled(log_weights, count, choice_seed)
+        return Conditioned(x.numpy()[chosen], size)
 
     def _by_chains(self, count, num_steps, seed):
         model = self._model

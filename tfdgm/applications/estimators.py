@@ -51,6 +51,11 @@ def made(make: Callable, x: np.ndarray, what: str, options: dict | None, random_
         keras.utils.set_random_seed(checks.seed(random_state))
     model = make(x.shape[1:])
     require_density(model, f'{what}, from its function,')
+    if model.condition is not None:
+        raise ValueError(f'{what} takes a function that makes models without a condition; this {type(model).__name__} '
+                         f'has one: {model.condition}.')
+    if not isinstance(options, dict | None):
+        raise ValueError(f"fit_options must be a dictionary, such as {{'epochs': 10}}, got {options!r}.")
     if model.standardization is not None:
         model.adapt(x)
     if not model.compiled:

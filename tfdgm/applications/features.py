@@ -70,7 +70,7 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if self.layer is None and not isinstance(model, LatentSpace | Classifier):
             raise ValueError(f'A {type(model).__name__} has no latents: name a layer, one of '
                              f'{", ".join(sorted(layers_of(model)))}.')
-        if self.layer is not None and self.layer not in layers_of(model):
+        if self.layer is not None and (not isinstance(self.layer, str) or self.layer not in layers_of(model)):
             raise ValueError(f'layer must be one of {", ".join(sorted(layers_of(model)))}; got {self.layer!r}.')
         if model.condition is not None and not isinstance(model, Classifier):
             raise ValueError(f'This {type(model).__name__} has a condition, and features are of events alone.')

@@ -97,7 +97,12 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             held_out, X = (X[order[:count]], X[order[count:]]) if len(X) > 1 else (X, X)
         self.model_ = self._trained(self.model, X)
         self.background_ = None if self.background is None else self._trained(self.background, X)
-        self.mean_log_prob_ = float(np.mean(self.model_.predict(held_out, verbose=0)))
+        self.by_png_ = are_images(held_out)
+        log_probs = self.model_.predict(held_out, verbose=0)
+        if not np.all(np.isfinite(log_probs)):
+            raise ValueError(f'Event {np.argmin(np.isfinite(log_probs))} of those that the threshold is found on is '
+                             'impossible under the model: leave it out.')
+        self.mean_log_prob_ = float(np.mean(log_probs))
         self.offset_ = float(np.quantile(self.score_samples(held_out), self.false_positive_rate))
         return self
 
@@ -118,9 +123,15 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if self.statistic == 'typicality':
             return -abs(log_probs - self.mean_log_prob_)
         if self.statistic == 'likelihood_ratio':
-            return log_probs - self.background_.predict(X, verbose=0)
+            background = self.background_.predict(X, verbose=0)
+            # What is impossible under both belongs no more than what is impossible under the first.
+            impossible = np.isneginf(log_probs)
+            return log_probs - np.where(impossible, 0., background)
         if self.statistic == 'complexity':
-            return log_probs + complexities(X)
+            if self.by_png_ and not are_images(X):
+                raise ValueError('The complexities of the events of fit are those of images of integers from 0 to 255; '
+                                 'these are none.')
+            return log_probs + complexities(X, self.by_png_)
         return log_probs
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
@@ -129,7 +140,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """1 for events that belong, -1 for outliers: `[n]`."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return np.where(self.decision_function(X) >= 0, 1, -1)  # Also where the score is none.
 
     def anomaly_map(self, X: ArrayLike) -> np.ndarray:
         """-log p(site | sites before) of all sites, in nats: `[n, *event_shape]`, which sum to -log p(x).
@@ -157,11 +168,15 @@ def log_probs_of_sites(model: AutoregressiveModel, x: np.ndarray, condition: np.
     return np.concatenate(parts)
 
 
-def complexities(x: np.ndarray) -> np.ndarray:
-    """The lengths of events as PNG files, or as zlib makes them of what is no image, in nats: `[n]`."""
-    is_image = x.ndim == 4 and x.shape[-1] in (1, 3) and np.all(x == np.round(x)) and x.min() >= 0 and x.max() < 256
-    return np.array([8 * np.log(2) * (png_bytes(event) if is_image else len(zlib.compress(event.tobytes(), 9)))
-                     for event in (x.astype('uint8') if is_image else x.astype('float32'))])
+def are_images(x: np.ndarray) -> bool:
+    """Whether events can be PNG files."""
+    return bool(x.ndim == 4 and x.shape[-1] in (1, 3) and np.all(x == np.round(x)) and x.min() >= 0 and x.max() < 256)
+
+
+def complexities(x: np.ndarray, by_png: bool) -> np.ndarray:
+    """The lengths of events as PNG files, or as zlib makes them, in nats: `[n]`."""
+    return np.array([8 * np.log(2) * (png_bytes(event) if by_png else len(zlib.compress(event.tobytes(), 9)))
+                     for event in (x.astype('uint8') if by_png else x.astype('float32'))])
 
 
 def png_bytes(image: np.ndarray) -> int:

@@ -165,6 +165,8 @@ def complete(
         files.write(output, completed, config)
     terminal.say(f'{number} completions of each of {len(events)} events in {output}, by {found.method}'
                  f'{"" if found.is_exact else ", which comes near"}')
+    if found.doubt:
+        terminal.say_warning(f'These completions are doubtful: {found.doubt}.')
 
 
 def compress(
