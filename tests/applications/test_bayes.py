@@ -73,6 +73,7 @@ def test_models_that_are_made_here_learn(blobs):
     assert np.mean(np.argmax(joint, axis=1) == classifier.predict(x)) > 0.97
 
 
+@pytest.mark.slow
 def test_it_works_inside_pipelines_and_searches(blobs):
     x, y = blobs
     pipeline = make_pipeline(StandardScaler(), BayesClassifier(gaussians, random_state=0))

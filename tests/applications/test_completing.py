@@ -67,7 +67,7 @@ def test_chains_hold_what_is_known(system):
     np.testing.assert_allclose(found.events[:, :, mask == 1], known, rtol=1e-5)
 
 
-@pytest.mark.parametrize('label', [None, 1])
+@pytest.mark.parametrize('label', [None, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_autoencoder_s_latents_go_where_what_is_known_comes_from(label):
     model = tfdgm.VAE((2, 2, 1), num_latents=1, hidden_units=(8,),
                       condition=None if label is None else tfdgm.conditions.Label(2))

@@ -149,7 +149,7 @@ def test_samples_and_scores_are_the_same_everywhere(system):
 
 
 @pytest.mark.xla
-@every_system
+@every_of(SYSTEMS, 'rbm')
 def test_it_is_the_same_under_xla(system):
     model, x = make(system, burn_in=5), some_events(make(system))
     settings = {'num_chains': 10, 'temperatures': 20, 'exact': False}
