@@ -42,8 +42,8 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
             for each label; or a function from an event shape to a compiled one without a condition, of which `fit`
             trains one for each label.
         prior: p(y): 'frequencies', those of the labels in `fit`; 'uniform'; or a probability for each label.
-        reject: None, or the share of the events of `fit` that are refused as the least likely: an event with as small a
-            p(x) gets the label `rejected_label`. For trained models these should be events that were held out.
+        reject: None, or a quantile of p(x) over the events of `fit`: an event with a smaller p(x) is rejected, and gets
+            the label `rejected_label`. For trained models these should be held-out events.
         rejected_label: what `predict` says of those.
         fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
         random_state: of their training, an integer, which also sets the seeds of Keras; None leaves these as they are.

@@ -94,12 +94,10 @@ def complete(model, x: ArrayLike, mask: ArrayLike, num_samples: int = 1, *, cond
     if x.shape != shape or not len(x):
         raise ValueError(f'Expected events of shape {model.event_shape} in an array of shape '
                          f'{(None, *model.event_shape)}, got an array of shape {x.shape}.')
-    mask = inputs.array(mask, 'mask')
-    if tf.is_tensor(mask) or not checks.is_real(np.asarray(mask).dtype):
-        mask = np.asarray(mask)
-        if not checks.is_real(mask.dtype):
-            raise ValueError(f'mask must be 1 where a value is known and 0 elsewhere, got values of type {mask.dtype}.')
-    mask = np.asarray(mask, 'float32')
+    mask = np.asarray(inputs.array(mask, 'mask'))
+    if not checks.is_real(mask.dtype):
+        raise ValueError(f'mask must be 1 where a value is known and 0 elsewhere, got values of type {mask.dtype}.')
+    mask = mask.astype('float32')
     if not checks.broadcasts(mask.shape, shape):
         raise ValueError(f'mask must have a shape that broadcasts to {shape}, got {mask.shape}.')
     mask = np.broadcast_to(mask, shape)

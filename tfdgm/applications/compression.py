@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, inputs
+from tfdgm import inputs
 from tfdgm.autoregressive import AutoregressiveModel
 from tfdgm.distribution import condition_tensor
 
@@ -193,7 +193,6 @@ def check_model(model):
         raise ValueError(f'Compression is of integers; the values of this {type(model).__name__} are {model.support}.')
     if model.variable_length:
         raise ValueError('Compression is of events of one length; this model has variable_length=True.')
-    checks.instance(model.support.levels, int, 'levels', '256')
 
 
 def digest(model) -> bytes:

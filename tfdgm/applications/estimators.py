@@ -41,7 +41,7 @@ def require_density(model, what: str):
 
 
 def is_maker(model) -> bool:
-    """Whether what an estimator is given makes models, and is none itself."""
+    """Whether an estimator is given a function that makes models, and no model."""
     return isinstance(model, Callable) and not isinstance(model, keras.Model)
 
 

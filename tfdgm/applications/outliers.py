@@ -17,7 +17,7 @@ from tfdgm.autoregressive import AutoregressiveModel
 from tfdgm.density import DensityModel
 
 STATISTICS = 'likelihood', 'typicality', 'likelihood_ratio', 'complexity'
-# Which share of the events of `fit` the threshold is found on, where the others train a model.
+# The fraction of the events of `fit` that is held out for the threshold, where the others train a model.
 HELD_OUT = 0.2
 
 
@@ -51,7 +51,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         model: a trained `tfdgm.DensityModel`, or a function from an event shape to a compiled one, which `fit` trains.
         statistic: one of those above.
         background: for 'likelihood_ratio', another such model.
-        false_positive_rate: the share of the events of `fit` that is told to be outliers.
+        false_positive_rate: the fraction of the held-out events that is labelled as outliers.
         fit_options: of Keras's `fit`, such as {'epochs': 10}, for models that are trained here.
         random_state: of their training, an integer, which also sets the seeds of Keras; None leaves these as they are.
 
@@ -94,7 +94,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if is_maker(self.model) or is_maker(self.background):
             order = np.random.RandomState(0).permutation(len(X))
             count = max(1, round(HELD_OUT * len(X)))
-            held_out, X = (X[order[:count]], X[order[count:]]) if len(X) > 1 else (X, X)
+            held_out, X = X[order[:count]], X[order[count:]]
         self.model_ = self._trained(self.model, X)
         self.background_ = None if self.background is None else self._trained(self.background, X)
         self.by_png_ = are_images(held_out)

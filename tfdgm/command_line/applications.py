@@ -35,8 +35,8 @@ def classify(
     file: Events,
     output: TableOption = None,
     reject: Annotated[float | None, typer.Option(
-        help='Say -1 of events that are less likely, under all labels, than this share of the validation split; of a '
-             'density given a label.')] = None,
+        help='For a density given a label: label -1 what is less likely, over all labels, than this quantile of the '
+             'validation split.')] = None,
 ):
     """Tell the labels of events: by a classifier, or by Bayes' rule from a density given a label.
 
@@ -48,7 +48,7 @@ def classify(
     import numpy as np
 
     from tfdgm import data
-    from tfdgm.applications import BayesClassifier
+    from tfdgm.applications.bayes import BayesClassifier, posterior
     from tfdgm.evaluation import Classifier
     from tfdgm.pretrained import files
 
@@ -58,17 +58,16 @@ def classify(
             if reject is not None:
                 raise ValueError('A classifier knows p(label | event) alone, and not what is unlikely: leave out '
                                  '--reject, or take a density given a label, such as gated_pixelcnn_mnist_label.')
-            log_probs = model.log_prob_of_labels(events).numpy()
-            labels = np.argmax(log_probs, axis=1)
+            log_probs, refused = model.log_prob_of_labels(events).numpy(), np.zeros(len(events), bool)
         else:
             held_out = events[:2], np.zeros(2, int)  # Without labels there is an error, whatever the events.
             if config['dataset'].get('labels'):
                 held_out = data.as_arrays(data.load(split='validation', **config['dataset']))
             classifier = BayesClassifier(model, 'uniform', reject).fit(*held_out)
-            log_probs = classifier.predict_log_proba(events)
-            labels = np.argmax(log_probs, axis=1)
-            if reject is not None:
-                labels = np.where(classifier.score_samples(events) < classifier.threshold_, -1, labels)
+            joint = classifier.predict_joint_log_proba(events)
+            log_probs = posterior(joint, classifier.log_prior_)
+            refused = np.logaddexp.reduce(joint, axis=1) < classifier.threshold_
+    labels = np.where(refused, -1, np.argmax(log_probs, axis=1))
     probabilities = np.exp(np.max(log_probs, axis=1))
     write_table(output, [('event', 'label', 'probability'), *(
         (index, int(label), f'{probability:.6f}') for index, (label, probability) in enumerate(
@@ -84,7 +83,7 @@ def outliers(
     background: Annotated[str | None, typer.Option(
         help='For likelihood_ratio, the model of what all such events have in common: a name or a folder.')] = None,
     false_positive_rate: Annotated[float, typer.Option(
-        help='Which share of the validation split is told to be outliers.')] = 0.05,
+        help='The fraction of the validation split that is labelled as outliers.')] = 0.05,
 ):
     """Tell which events are unlike those that a model was trained on.
 

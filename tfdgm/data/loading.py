@@ -66,8 +66,8 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
             conditioned on `tfdgm.conditions.Image((coarse, coarse, channels), levels)` learns super-resolution from
             them.
         grey: of images in colour, whether to give pairs (event, grey event), for colourisation.
-        mutation: the share of the sites that get any level, drawn anew in each epoch: the background model of a
-            likelihood ratio, see `tfdgm.applications.OutlierDetector`, learns from such images.
+        mutation: the probability with which a site is replaced by a uniformly drawn level, anew in each epoch: the
+            background model of a likelihood ratio, see `tfdgm.applications.OutlierDetector`, learns from such images.
         seed: of the random binarizations and mutations.
 
     A path is one of
