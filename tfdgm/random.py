@@ -83,7 +83,10 @@ def uniforms(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     TensorFlow's integers agree with and without XLA once the algorithm is named; its real numbers do not.
     """
     bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg='philox')
-    return to_unit(bits)
+    values = to_unit(bits)
+    # Nothing is added. XLA would draw the numbers inside of whatever uses them, four times each on a CPU: Philox gives
+    # four at once. What two things use, it draws once and before.
+    return values + 0. * tf.reduce_sum(tf.reshape(values, [-1])[:1])
 
 
 def to_unit(bits: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,8 @@
 """OutlierDetector: its statistics by hand, thresholds, maps."""
 
+import bz2
 import io
+import lzma
 import zlib
 
 import numpy as np
@@ -11,6 +13,7 @@ import tfdgm
 import zoo
 from tests.autoregressive.systems import make as made_of
 from tfdgm.applications import OutlierDetector
+from tfdgm.applications.outliers import complexities
 
 MODEL, BACKGROUND = made_of('made', (4, 4, 1)), made_of('fvsbn', (4, 4, 1))
 X = np.random.default_rng(0).integers(2, size=[400, 4, 4, 1])
@@ -32,20 +35,31 @@ def test_each_statistic_is_what_its_paper_says():
         detector('typicality').score_samples(X), -abs(log_probs - log_probs.mean()), rtol=1e-3, atol=1e-4)
     ratios = log_probs - BACKGROUND.predict(X, verbose=0)
     np.testing.assert_allclose(detector('likelihood_ratio').score_samples(X), ratios, rtol=1e-4, atol=1e-5)
-    bits = []
-    for event in X[:5]:
-        file = io.BytesIO()
-        PIL.Image.fromarray(event[..., 0].astype('uint8')).save(file, 'PNG', optimize=True)
-        bits.append(8 * len(file.getvalue()))
+    lengths = [len(zlib.compress(event.astype('uint8').tobytes(), 9)) for event in X[:5]]
     np.testing.assert_allclose(
-        detector('complexity').score_samples(X[:5]), log_probs[:5] + np.log(2) * np.array(bits), rtol=1e-6)
+        detector('complexity').score_samples(X[:5]), log_probs[:5] + 8 * np.log(2) * np.array(lengths), rtol=1e-6)
 
 
-def test_of_what_is_no_image_the_complexity_is_that_of_zlib():
+def test_the_complexity_is_the_shortest_of_several_files():
+    generator = np.random.default_rng(0)
+    smooth = np.add.outer(np.arange(32), 3 * np.arange(32))[..., None] + generator.integers(3, size=3) + 20 * np.arange(3)
+    file = io.BytesIO()
+    PIL.Image.fromarray(smooth.astype('uint8')).save(file, 'PNG', optimize=True)
+    text = np.tile(generator.integers(256, size=(8, 1)), (256, 1))
+    for event, size in ((smooth, len(file.getvalue())), (text, len(zlib.compress(text.astype('uint8').tobytes(), 9)))):
+        np.testing.assert_allclose(complexities(event[None], as_bytes=True), 8 * np.log(2) * size)
+        assert size <= min(len(bz2.compress(event.astype('uint8').tobytes())), event.size)
+
+
+def test_values_that_are_no_bytes_take_the_length_of_real_numbers():
     x = np.random.default_rng(0).normal(size=[50, 3])
     found = OutlierDetector(normal, 'complexity', random_state=0).fit(x)
-    lengths = [8 * np.log(2) * len(zlib.compress(event.astype('float32').tobytes(), 9)) for event in x]
-    np.testing.assert_allclose(found.score_samples(x), found.model_.predict(x, verbose=0) + lengths, rtol=1e-5)
+    # No compressor makes three random numbers shorter; LZMA adds the least.
+    filters = [{'id': lzma.FILTER_LZMA2, 'preset': 9}]
+    lengths = [len(lzma.compress(event.astype('float32').tobytes(), lzma.FORMAT_RAW, filters=filters)) for event in x]
+    assert 12 < min(lengths) <= max(lengths) < 20
+    np.testing.assert_allclose(
+        found.score_samples(x), found.model_.predict(x, verbose=0) + 8 * np.log(2) * np.array(lengths), rtol=1e-5)
 
 
 @pytest.mark.parametrize('rate', [0.01, 0.05, 0.3])

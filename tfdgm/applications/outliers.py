@@ -1,6 +1,8 @@
 """OutlierDetector: events that are unlike those a model was trained on."""
 
+import bz2
 import io
+import lzma
 import zlib
 from collections.abc import Callable
 
@@ -34,9 +36,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
       of single events;
     - 'likelihood_ratio': log p(x) less that of a background model, which knows what all images have in common (J. Ren
       et al., "Likelihood ratios for out-of-distribution detection", 2019, https://arxiv.org/abs/1906.02845);
-    - 'complexity': log p(x) and the length of the event as a PNG file, or by zlib where it is no image (J. Serrà et
-      al., "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
-      https://arxiv.org/abs/1909.11480).
+    - 'complexity': log p(x) and the length of the event as a file, by the compressor of zlib, bz2, LZMA and, for
+      images, PNG that makes it the shortest (J. Serrà et al., "Input complexity and out-of-distribution detection with
+      likelihood-based generative models", 2020, https://arxiv.org/abs/1909.11480).
 
     >>> import keras, numpy as np, tfdgm
     >>> def model_of(event_shape):
@@ -97,7 +99,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             held_out, X = X[order[:count]], X[order[count:]]
         self.model_ = self._trained(self.model, X)
         self.background_ = None if self.background is None else self._trained(self.background, X)
-        self.by_png_ = are_images(held_out)
+        self.are_bytes_ = are_bytes(held_out)
         log_probs = self.model_.predict(held_out, verbose=0)
         if not np.all(np.isfinite(log_probs)):
             raise ValueError(f'Event {np.argmin(np.isfinite(log_probs))} of those that the threshold is found on is '
@@ -128,10 +130,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             impossible = np.isneginf(log_probs)
             return log_probs - np.where(impossible, 0., background)
         if self.statistic == 'complexity':
-            if self.by_png_ and not are_images(X):
-                raise ValueError('The complexities of the events of fit are those of images of integers from 0 to 255; '
-                                 'these are none.')
-            return log_probs + complexities(X, self.by_png_)
+            if self.are_bytes_ and not are_bytes(X):
+                raise ValueError('The events of fit held integers from 0 to 255 only, of which a file has a byte each; '
+                                 'these hold other values, and their complexities could not be compared.')
+            return log_probs + complexities(X, self.are_bytes_)
         return log_probs
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
@@ -168,19 +170,29 @@ def log_probs_of_sites(model: AutoregressiveModel, x: np.ndarray, condition: np.
     return np.concatenate(parts)
 
 
-def are_images(x: np.ndarray) -> bool:
-    """Whether events can be PNG files."""
-    return bool(x.ndim == 4 and x.shape[-1] in (1, 3) and np.all(x == np.round(x)) and x.min() >= 0 and x.max() < 256)
+def are_bytes(x: np.ndarray) -> bool:
+    """Whether all values are integers from 0 to 255."""
+    return bool(np.all(x == np.round(x)) and x.min() >= 0 and x.max() < 256)
 
 
-def complexities(x: np.ndarray, by_png: bool) -> np.ndarray:
-    """The lengths of events as PNG files, or as zlib makes them, in nats: `[n]`."""
-    return np.array([8 * np.log(2) * (png_bytes(event) if by_png else len(zlib.compress(event.tobytes(), 9)))
-                     for event in (x.astype('uint8') if by_png else x.astype('float32'))])
+def complexities(x: np.ndarray, as_bytes: bool) -> np.ndarray:
+    """How much information events hold at most, by the compressor that makes each the shortest, in nats: `[n]`.
+
+    Args:
+        x: events, `[n, *event_shape]`.
+        as_bytes: whether a value is a byte; else it is a float32 number.
+    """
+    lengths = [min(map(len, compressed(event))) for event in x.astype('uint8' if as_bytes else 'float32')]
+    return 8 * np.log(2) * np.array(lengths)
 
 
-def png_bytes(image: np.ndarray) -> int:
-    """How many bytes an image has as a PNG file."""
-    file = io.BytesIO()
-    PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, 'PNG', optimize=True)
-    return len(file.getvalue())
+def compressed(event: np.ndarray) -> list[bytes]:
+    """An event as several compressors make it: zlib, bz2, LZMA, and as a PNG file where it is an image of bytes."""
+    content = event.tobytes()
+    files = [zlib.compress(content, 9), bz2.compress(content),
+             lzma.compress(content, lzma.FORMAT_RAW, filters=[{'id': lzma.FILTER_LZMA2, 'preset': 9}])]
+    if event.dtype == 'uint8' and event.ndim == 3 and event.shape[-1] in (1, 3):
+        file = io.BytesIO()
+        PIL.Image.fromarray(event[..., 0] if event.shape[-1] == 1 else event).save(file, 'PNG', optimize=True)
+        files.append(file.getvalue())
+    return files
