@@ -6,7 +6,7 @@ import pathlib
 import re
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(folder) for folder in pathlib.Path(__file__).resolve().parents[:2]]
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import keras
@@ -26,6 +26,8 @@ extensions = [
     'sphinx.ext.doctest',
     'sphinx.ext.napoleon',
     'sphinx-mathjax-offline',
+    'sphinx_design',
+    'gallery',
 ]
 exclude_patterns = ['_build', 'tables']
 
@@ -53,7 +55,7 @@ html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_copyright = False
 html_static_path = ['_static']
-html_css_files = ['wrap.css']
+html_css_files = ['style.css']
 
 
 def separate_plurals(app, what, name, obj, options, lines):

@@ -75,7 +75,7 @@ class BayesClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: if the model gives no densities or is not of labels, or data are not valid.
         """
-        X, y = checked_data(self, X, y, reset=True)
+        X, y = checked_data(self, X, y, reset=True, at_least=2)
         check_classification_targets(y)
         found, places = np.unique(y, return_inverse=True)
         if self.reject is not None and checks.rate(self.reject, 'reject') == 0:

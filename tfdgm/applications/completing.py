@@ -142,8 +142,8 @@ def by_the_chain_rule(model, x, mask, num_samples, condition, num_steps, num_pro
         repeated = None if given is None else np.repeat(given[None], num_proposals, axis=0)
         log_probs = log_probs_of_sites(model, proposals, repeated)
         log_weights = np.sum(np.where(known == 1, log_probs, 0.), axis=tuple(range(1, log_probs.ndim)))
-        chosen, size = resampled(log_weights, num_samples, choice_seed)
-        events.append(proposals[chosen])
+        places, size = resampled(log_weights, num_samples, choice_seed)
+        events.append(proposals[places])
         sizes.append(size)
     return Completion(np.stack(events, axis=1), 'weighted draws', False, effective_sample_size=np.array(sizes))
 
@@ -158,11 +158,15 @@ def resampled(log_weights: ArrayLike, count: int, seed: tf.Tensor) -> tuple:
     if np.any(np.isnan(log_weights)) or not np.isfinite(np.max(log_weights)):
         raise ValueError('Of the draws of the model there is none that could be chosen: the weights of all are 0, or '
                          'some are no numbers.')
-    weights = np.exp(log_weights - np.max(log_weights))
-    weights /= weights.sum()
-    uniforms = random.uniforms((count,), seed).numpy()
-    chosen = np.minimum(np.searchsorted(np.cumsum(weights), uniforms), len(weights) - 1)
-    return chosen, float(1 / np.sum(weights**2))
+    weights = tf.nn.softmax(log_weights)
+    return chosen(weights, count, seed).numpy(), float(1 / tf.reduce_sum(weights**2))
+
+
+def chosen(weights: tf.Tensor, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Indices drawn by their weights, of sum 1: `[count]`, integers."""
+    cumulative = tf.cumsum(weights)
+    uniforms = tf.cast(random.uniforms((count,), seed), cumulative.dtype)
+    return tf.minimum(tf.searchsorted(cumulative, uniforms), tf.size(cumulative) - 1)
 
 
 def by_its_chains(model, x, mask, num_samples, condition, num_steps, num_proposals, seed) -> Completion:

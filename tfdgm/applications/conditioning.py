@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, random
-from tfdgm.applications.completing import moved, resampled, scale_of
+from tfdgm.applications.completing import chosen, moved, resampled, scale_of
 from tfdgm.applications.estimators import require_density
 from tfdgm.density import DensityModel
 from tfdgm.evaluation import Classifier
@@ -137,9 +137,8 @@ class ClassifiedDistribution(tfd.Distribution):
     def _sample_n(self, n, seed=None):
         proposal_seed, choice_seed = random.split(random.stateless_seed(seed), 2)
         x = self._model.distribution().sample(n * self.PROPOSALS, seed=proposal_seed)
-        cumulative = tf.cumsum(tf.nn.softmax(self.log_prob_of_label(x)))
-        chosen = tf.searchsorted(cumulative, random.uniforms((n,), choice_seed))
-        return tf.stop_gradient(tf.gather(x, tf.minimum(chosen, tf.size(cumulative) - 1)))
+        weights = tf.nn.softmax(tf.cast(self.log_prob_of_label(x), tf.float64))
+        return tf.stop_gradient(tf.gather(x, chosen(weights, n, choice_seed)))
 
     def draw(self, count: int, *, method: str = 'resampling', num_proposals: int | None = None, num_steps: int = 1000,
              seed: int | None = None) -> Conditioned:
@@ -164,8 +163,8 @@ class ClassifiedDistribution(tfd.Distribution):
         proposal_seed, choice_seed = random.split(seed, 2)
         x = self._model.distribution().sample(num_proposals, seed=proposal_seed)
         log_weights = self.log_prob_of_label(x)
-        chosen, size = resampled(log_weights, count, choice_seed)
-        return Conditioned(x.numpy()[chosen], size)
+        places, size = resampled(log_weights, count, choice_seed)
+        return Conditioned(x.numpy()[places], size)
 
     def _by_chains(self, count, num_steps, seed):
         model = self._model

@@ -12,14 +12,14 @@ from tfdgm.density import DensityModel
 from tfdgm.model import Model
 
 
-def checked_data(estimator, x: ArrayLike, y: ArrayLike = 'no_validation', *, reset: bool = False):
+def checked_data(estimator, x: ArrayLike, y: ArrayLike = 'no_validation', *, reset: bool = False, at_least: int = 1):
     """Data as scikit-learn checks them: `[n, …]`, numbers; with `y`, both.
 
     Raises:
         ValueError: if they are not valid, or of another shape than those of `fit`.
     """
     checked = validate_data(
-        estimator, x, y, reset=reset, allow_nd=True, dtype='numeric', ensure_min_samples=2 if reset else 1)
+        estimator, x, y, reset=reset, allow_nd=True, dtype='numeric', ensure_min_samples=at_least)
     x = checked[0] if isinstance(checked, tuple) else checked
     if reset:
         estimator.event_shape_ = x.shape[1:]

@@ -85,7 +85,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Raises:
             ValueError: if a model gives no densities, an argument is not of its kind, or data are not valid.
         """
-        X = checked_data(self, X, reset=True)
+        X = checked_data(self, X, reset=True, at_least=2)
         checks.one_of(self.statistic, STATISTICS, 'statistic')
         if checks.rate(self.false_positive_rate, 'false_positive_rate') == 0:
             raise ValueError('false_positive_rate must be above 0.')
