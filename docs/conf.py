@@ -6,7 +6,8 @@ import pathlib
 import re
 import sys
 
-sys.path[:0] = [str(folder) for folder in pathlib.Path(__file__).resolve().parents[:2]]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # For the extension `gallery`.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import keras
@@ -55,6 +56,7 @@ html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_copyright = False
 html_static_path = ['_static']
+html_favicon = '_static/favicon.svg'
 html_css_files = ['style.css']
 
 

@@ -18,11 +18,11 @@ FAMILIES = {
     'autoregressive': 'Autoregressive models', 'flows': 'Flows', 'latent': 'Latent variables',
     'boltzmann': 'Boltzmann machines and energies', 'implicit': 'Models without a density',
     'evaluation': 'Classifiers that give the features of samples'}
-INTRODUCTION = '''# Gallery
+INTRODUCTION = """# Gallery
 
 All entries of the zoo. A picture shows samples; behind it is the entry's card, with its figures, how it was trained,
 and more to see: interpolations, reconstructions, completions, translations, sounds.
-'''
+"""
 
 
 def family_of(name: str) -> str:
