@@ -44,7 +44,8 @@ def sampling(model, jit_compile: bool | str) -> Signature:
 
     def sample(count, seed, condition=None):
         with tf.control_dependencies([tf.debugging.Assert(count >= 0, ['count must be at least 0; it is', count])]):
-            outer = tf.reshape(count, [1])
+            count = tf.identity(count)
+        outer = tf.reshape(count, [1])
         if condition is not None:
             outer = tf.concat([outer, tf.shape(condition)[:1]], 0)
             condition = tf.tile(condition, [count, *[1] * len(model.condition.shape)])

@@ -43,8 +43,8 @@ class PriorOfCodes:
     def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
         signatures = super().signatures(jit_compile)
         if not self.prior_is_fitted.numpy():
-            warnings.warn(f'The prior over the codes of this {type(self).__name__} was never fitted, so what is exported '
-                          'has no sample: call model.fit_prior(events) before.', stacklevel=2)
+            warnings.warn(f'The prior over the codes of this {type(self).__name__} was never fitted, so what is '
+                          'exported has no sample: call model.fit_prior(events) before.', stacklevel=2)
             del signatures['sample']
         return signatures
 
