@@ -3,6 +3,8 @@
 import gc
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import weakref
@@ -274,6 +276,51 @@ def test_keras_takes_it_for_a_layer(tmp_path):
     model.export(tmp_path / 'model', verbose=False)
     layer, x = keras.layers.TFSMLayer(tmp_path / 'model', call_endpoint='log_prob'), some_events(model, 3)
     np.testing.assert_allclose(layer(x)['log_prob'], model.distribution().log_prob(x), rtol=1e-5)
+
+
+# Other programs -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+def test_tensorflow_s_own_command_shows_and_runs_it(tmp_path):
+    model = make('nade', (8, 8, 1))
+    model.export(tmp_path / 'model', verbose=False, jit_compile=False)
+    np.save(tmp_path / 'events.npy', some_events(model, 3))
+    shown = saved_model_cli('show', tmp_path, '--signature_def', 'sample')
+    for part in "inputs['count'] tensor_info", "inputs['seed'] tensor_info", "outputs['events'] tensor_info":
+        assert part in shown
+    saved_model_cli('run', tmp_path, '--signature_def', 'log_prob', '--inputs', f'events={tmp_path}/events.npy',
+                    '--outdir', str(tmp_path))
+    np.testing.assert_allclose(
+        np.load(tmp_path / 'log_prob.npy'), model.distribution().log_prob(some_events(model, 3)), rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which('gcc'), reason='there is no C compiler')
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_a_program_in_c_scores(jit_compile, tmp_path):
+    model = make('nade', (8, 8, 1))
+    model.export(tmp_path / 'model', verbose=False, jit_compile=jit_compile)
+    shown = saved_model_cli('show', tmp_path, '--signature_def', 'log_prob')
+    operations = re.findall(r'name: (\w+):0', shown)
+    # The library that the wheel holds has the C API too.
+    wheel, program = pathlib.Path(tf.__file__).parent, tmp_path / 'score'
+    source = pathlib.Path(tfdgm.__file__).parents[1] / 'examples' / 'score.c'
+    libraries = [str(path) for path in wheel.glob('libtensorflow_*.so.2')]
+    subprocess.run(['gcc', '-Wall', '-Werror', f'-I{wheel}/include', str(source), *libraries, f'-Wl,-rpath,{wheel}',
+                    '-o', str(program)], check=True)
+    result = subprocess.run([program, tmp_path / 'model', *operations], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    expected = model.distribution().log_prob(np.zeros(model.event_shape))
+    assert float(result.stdout.split()[0]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def saved_model_cli(command, folder, *arguments):
+    """What TensorFlow's command for SavedModels prints of `folder/model`."""
+    result = subprocess.run(
+        [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', command, '--dir', str(folder / 'model'),
+         '--tag_set', 'serve', *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 # Writing --------------------------------------------------------------------------------------------------------------

@@ -218,7 +218,7 @@ class GenerativeModel(Model):
         return {'sample': exporting.sampling(self, jit_compile)}
 
     def export(self, filepath: str | os.PathLike, format: str = exporting.FORMAT, verbose: bool = True, *,
-               jit_compile: bool | str = 'auto'):
+               jit_compile: bool | str = 'auto') -> list[str]:
         """Writes the model as a SavedModel, which TensorFlow runs without this library, Keras or Python.
 
         It has a signature for each thing that the model can do, with any size of a batch:
@@ -241,6 +241,9 @@ class GenerativeModel(Model):
             jit_compile: whether XLA compiles samples and log-probabilities; 'auto' for what `compile` was told, or what
                 is faster. False where the program that serves the model has no XLA.
 
+        Returns:
+            The names of the signatures.
+
         Raises:
             ValueError: if the format is another, or `jit_compile` none of these.
             FileExistsError: if there is a file, or a folder that is not empty.
@@ -248,6 +251,7 @@ class GenerativeModel(Model):
 
         >>> import tensorflow as tf, tfdgm
         >>> tfdgm.NADE(4).export('nade', verbose=False)
+        ['log_prob', 'sample']
         >>> loaded = tf.saved_model.load('nade')
         >>> loaded.signatures['log_prob'](events=tf.ones([3, 4]))['log_prob'].shape
         TensorShape([3])
@@ -258,6 +262,7 @@ class GenerativeModel(Model):
         checks.one_of(format, [exporting.FORMAT], 'format')
         if jit_compile != 'auto':
             checks.flag(jit_compile, 'jit_compile')
-        written = exporting.export(self, filepath, jit_compile)
+        names = list(exporting.export(self, filepath, jit_compile))
         if verbose:
-            print(f'{type(self).__name__} in {filepath}, with the signatures {", ".join(written)}')
+            print(f'{type(self).__name__} in {filepath}, with the signatures {", ".join(names)}')
+        return names
