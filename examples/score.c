@@ -4,7 +4,7 @@
        names the operations of the input and of the output, in front of their colons.
 
    gcc score.c -ltensorflow -o score
-   ./score FOLDER log_prob_events StatefulPartitionedCall_0 */
+   ./score FOLDER log_prob_events StatefulPartitionedCall */
 
 #include <stdio.h>
 #include <stdlib.h>
