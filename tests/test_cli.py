@@ -19,6 +19,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 import typer
 
 import tfdgm
@@ -145,6 +146,15 @@ def test_card_shows_what_a_model_is_and_how_it_was_trained(trained):
     nats = pretrained.read_config(trained)['record']['validation_nll']
     for part in ('tiny_digits', 'tfdgm.Independent', 'threshold', f'validation {nats:.2f}'):
         assert part in out
+
+
+def test_export_writes_a_saved_model(trained, digits):
+    assert succeed('export', trained, '-o', 'models/1') == 'models/1 has the signatures log_prob, sample'
+    loaded = tf.saved_model.load('models/1')
+    log_probs = loaded.signatures['log_prob'](events=tf.constant(digits))['log_prob']
+    np.testing.assert_allclose(log_probs, pretrained.load(trained).distribution().log_prob(digits), rtol=1e-5)
+    result = run('export', trained, '-o', 'models/1')
+    assert result.status == 1 and 'a folder that is not empty' in result.err and 'Traceback' not in result.err
 
 
 # Sampling -------------------------------------------------------------------------------------------------------------

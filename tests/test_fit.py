@@ -206,19 +206,6 @@ def test_frozen_weights_stay(digits):
     assert (model.network.output_bias.numpy() != 0).any()
 
 
-@pytest.mark.parametrize('condition', [None, Label(10)])
-def test_an_exported_model_gives_log_probabilities(digits, tmp_path, condition):
-    images, labels = digits[0][:5], digits[1][:5]
-    model = small(condition=condition)
-    model.export(tmp_path / 'exported', verbose=False)
-    exported = tf.saved_model.load(tmp_path / 'exported')
-    if condition is None:
-        log_prob, dist = exported.serve(tf.constant(images)), model.distribution()
-    else:
-        log_prob, dist = exported.serve((tf.constant(images), tf.constant(labels))), model.distribution(labels)
-    np.testing.assert_allclose(log_prob, dist.log_prob(images), rtol=1e-5)
-
-
 @pytest.mark.slow
 def test_mirrored_strategy_trains_as_one_device_does():
     run("""

@@ -50,6 +50,47 @@ def writing(path):
         raise OSError(error.errno or errno.EIO, f'{why}, so nothing was written', str(path)) from error
 
 
+@contextlib.contextmanager
+def writing_folder(path):
+    """Makes a new folder beside `path`, gives its path, and moves it there at the end of the block.
+
+    If the block raises, there is no folder. Folders that `path` lies in are made.
+
+    Raises:
+        FileExistsError: if there is a file, or a folder that is not empty.
+        OSError: if the folder cannot be written; the message names `path`.
+
+    >>> with writing_folder('example') as folder:
+    ...     write(folder / 'part.txt', 'a part')
+    >>> os.listdir('example')
+    ['part.txt']
+    >>> shutil.rmtree('example')
+    """
+    target = pathlib.Path(os.path.realpath(path))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = 'a folder that is not empty' if target.is_dir() else 'a file'
+        raise FileExistsError(
+            errno.EEXIST, f'There is {what}, and it stays as it is; name a new folder, or remove it first', str(path))
+    unfinished = target.with_name(f'.{uuid.uuid4().hex}{UNFINISHED}')
+    try:
+        unfinished.mkdir(parents=True)
+        try:
+            yield unfinished
+            for file in unfinished.rglob('*'):
+                if file.is_file():
+                    with open(file, 'rb+') as written:
+                        os.fsync(written.fileno())
+            if target.exists():
+                target.rmdir()
+            os.replace(unfinished, target)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, f'{error.strerror or error}, so nothing was written',
+                      str(path)) from error
+
+
 def write(path, content: bytes | str):
     """Writes a file, text as UTF-8; an interruption leaves the old one, if there was one."""
     with writing(path) as file:

@@ -1,7 +1,6 @@
 """DensityModel: generative models whose log-probability one can compute, exactly or as a bound."""
 
 import abc
-import os
 from collections.abc import Sequence
 
 import keras
@@ -10,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, inputs
+from tfdgm import checks, exporting, inputs
 from tfdgm.conditions import Condition
 from tfdgm.distribution import DensityDistribution
 from tfdgm.execution import extremes
@@ -133,14 +132,6 @@ class DensityModel(GenerativeModel):
             bar.update(count)
         return np.concatenate(log_probs)
 
-    def export(self, filepath: str | os.PathLike, format: str = 'tf_saved_model', verbose: bool | None = None,
-               input_signature: list | None = None, **kwargs):
-        """`keras.Model.export`, of `call`: log-probabilities of any number of events, by default."""
-        if input_signature is None:
-            events = tf.TensorSpec((None, *self.event_shape), tf.float32, name='events')
-            if self.condition is None:
-                input_signature = [events]
-            else:
-                condition = tf.TensorSpec((None, *self.condition.shape), self.condition.dtype, name='condition')
-                input_signature = [(events, condition)]
-        super().export(filepath, format, verbose, input_signature, **kwargs)
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        return {'log_prob': exporting.scoring(self, self.log_prob, 'log_prob', jit_compile),
+                **super().signatures(jit_compile)}

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, inputs
+from tfdgm import checks, exporting, inputs
+from tfdgm.support import Reals, Support
 
 
 class LatentSpace(abc.ABC):
@@ -28,6 +29,11 @@ class LatentSpace(abc.ABC):
     def latent_shape(self) -> tuple:
         """The shape of the latents of one event."""
         return (self.num_latents,)
+
+    @property
+    def latent_support(self) -> Support:
+        """The numbers that a latent can be."""
+        return Reals()
 
     @abc.abstractmethod
     def encode_batch(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
@@ -146,6 +152,14 @@ class LatentSpace(abc.ABC):
     def _events(self, z, condition):
         """The events of latents."""
         return self._run_batch(self.decode_batch, *self.checked_latents(z, condition))
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        return {
+            **super().signatures(jit_compile),
+            'encode': exporting.mapping(
+                self, self.encode_batch, 'events', self.event_shape, self.support, 'latents'),
+            'decode': exporting.mapping(
+                self, self.decode_batch, 'latents', self.latent_shape, self.latent_support, 'events')}
 
     def _run_batch(self, method, values, condition, *options):
         condition = None if condition is None else tf.convert_to_tensor(condition)

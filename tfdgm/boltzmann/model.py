@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, random
+from tfdgm import checks, exporting, random
 from tfdgm.boltzmann.distribution import UnnormalizedDistribution
 from tfdgm.boltzmann.log_partition import LogPartition
 from tfdgm.chains import HasChains
@@ -229,6 +229,17 @@ class UnnormalizedModel(HasChains, DensityModel):
     def get_metrics_result(self) -> dict:
         unmeasured = () if self._measures_nll else (self.nll_tracker.name, self.bits_per_dim_tracker.name)
         return {name: value for name, value in super().get_metrics_result().items() if name not in unmeasured}
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        signatures = super().signatures(jit_compile)
+        unnormalized = {'unnormalized_log_prob': exporting.scoring(
+            self, lambda x, condition: self.unnormalized_log_prob(x), 'unnormalized_log_prob', jit_compile)}
+        if self.can_enumerate or self.knows_log_partition():
+            return signatures | unnormalized
+        warnings.warn(f'log Z of this {type(self).__name__} is not known for its weights as they are, so what is '
+                      'exported has no log_prob: call model.estimate_log_partition() before.', stacklevel=2)
+        del signatures['log_prob']
+        return unnormalized | signatures
 
     def train_step(self, data):
         self._measures_nll = False

@@ -242,6 +242,30 @@ def evaluate(
         cards.write(folder, model, config)
 
 
+@app.command()
+def export(
+    name: Name,
+    output: Annotated[pathlib.Path, typer.Option(
+        '--output', '-o', help='The folder to write, new or empty; TensorFlow Serving wants a number for its name.')],
+    xla: Annotated[bool | None, typer.Option(
+        '--xla/--no-xla', help='Whether XLA compiles samples and log-probabilities; by default where it is faster. '
+        'Choose --no-xla for a server without XLA.', show_default=False)] = None,
+):
+    """Write a SavedModel, which TensorFlow Serving and the C API run without Python.
+
+    Example: `tfdgm export nade_digits -o models/nade_digits/1`
+    """
+    folder = folder_of(name)
+    config_file.read_config(folder)
+    start_tensorflow()
+    from tfdgm import pretrained
+
+    model = pretrained.load(folder)
+    with terminal.status(f'Exporting {type(model).__name__}'):
+        signatures = model.export(output, verbose=False, jit_compile='auto' if xla is None else xla)
+    terminal.say(f'{output} has the signatures {", ".join(signatures)}')
+
+
 for command in applications.COMMANDS:
     app.command()(command)
 

@@ -33,7 +33,10 @@ def draw(sample, count, size: int, condition, seed, given=(), exact: bool = Fals
     """
     known = tf.get_static_value(count)
     if known is None:
-        return _draw_unknown(sample, count, size, condition, seed, given, dtypes)
+        def piece(drawn, index, condition, *given):
+            return sample(drawn, condition, _seed(seed, index), *given)
+
+        return _of_unknown(piece, count, size, (condition, *given), exact, dtypes)
     pieces, count = [], int(known)
     for start in range(0, max(count, 1), size):
         missing = min(max(count - start, 1), size)
@@ -45,31 +48,21 @@ def draw(sample, count, size: int, condition, seed, given=(), exact: bool = Fals
     return tree.map_structure(lambda *parts: tf.concat(parts, axis=0)[:count], *pieces)
 
 
-def _draw_unknown(sample, count, size, condition, seed, given, dtypes):
-    """`draw`, in a graph that does not know how many."""
-    drawn = tf.clip_by_value(count, 1, size)
-    first_places = tf.range(drawn)  # Outside the loop, where XLA can tell how many.
-
-    def piece(index):
-        places = tf.minimum(index * size + first_places, tf.maximum(count - 1, 0))
-        return sample(drawn, *_at(places, condition), _seed(seed, index), *_at(places, *given))
-
-    pieces = tf.map_fn(piece, tf.range((tf.maximum(count, 1) + size - 1) // size), fn_output_signature=dtypes)
-    return tree.map_structure(lambda part: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))[:count], pieces)
-
-
 def score(log_prob, x, condition, size: int, exact: bool = True):
     """Log-probabilities `[n]` of events `[n, …]`, `size` of them at once.
 
     Args:
         log_prob: `(x, condition)` -> `[n]`.
-        x: events.
+        x: events; in a graph their number may not be known yet.
         condition: one for each, or None.
         size: how many at once.
         exact: whether the last piece has as many events as are left; else a power of two, some of them twice, so that
             a few programs serve all counts.
     """
     count, scores = x.shape[0], []
+    if count is None:
+        return _of_unknown(
+            lambda scored, index, *events: log_prob(*events), tf.shape(x)[0], size, (x, condition), exact, tf.float32)
     for start in range(0, count, size):
         left = min(count - start, size)
         scored = left if exact else 1 << (left - 1).bit_length()
@@ -78,6 +71,31 @@ def score(log_prob, x, condition, size: int, exact: bool = True):
         places = tf.minimum(tf.range(start, start + scored), count - 1)
         scores.append(log_prob(*_at(places, x, condition))[:left])
     return tf.concat(scores, axis=0)
+
+
+def _of_unknown(function, count, size, parts, exact, dtypes):
+    """What a function makes of events, piece by piece, in a graph that does not know how many there are.
+
+    Args:
+        function: `(size of the piece, its index, *parts)` -> a structure of tensors `[size, …]`.
+        count: how many events, a scalar tensor.
+        size: how many a whole piece has.
+        parts: as `given` of `draw`.
+        exact: whether pieces have as many events as there are, up to a whole piece; else the power of two above.
+        dtypes: of the structure.
+    """
+    drawn = tf.clip_by_value(count, 1, size)
+    if not exact:
+        powers = tf.constant([1 << power for power in range(size.bit_length())])
+        drawn = tf.reduce_min(tf.boolean_mask(powers, powers >= drawn))
+    first_places = tf.range(drawn)  # Outside the loop, where XLA can tell how many.
+
+    def piece(index):
+        places = tf.minimum(index * size + first_places, tf.maximum(count - 1, 0))
+        return function(drawn, index, *_at(places, *parts))
+
+    pieces = tf.map_fn(piece, tf.range((tf.maximum(count, 1) + size - 1) // size), fn_output_signature=dtypes)
+    return tree.map_structure(lambda part: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))[:count], pieces)
 
 
 def _at(places, *parts):

@@ -8,7 +8,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 from numpy.typing import ArrayLike
 
-from tfdgm import checks, data, random
+from tfdgm import checks, data, exporting, random
 from tfdgm.conditions import Image, Vector
 from tfdgm.execution import pieces
 from tfdgm.implicit import losses
@@ -185,6 +185,12 @@ class CycleGAN(AdversarialModel):
 
     def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
         return self.translated(condition, False)
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        translations = {f'translate_to_{target.lower()}': exporting.mapping(
+            self, lambda x, condition, to_b=target == 'B': self.translated(x, to_b), 'events', self.event_shape,
+            self.support, 'events', conditional=False) for target in DOMAINS[::-1]}
+        return translations | super().signatures(jit_compile)
 
     # Training --------------------------------------------------------------------------------------------------------
 

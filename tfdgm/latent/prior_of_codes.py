@@ -1,5 +1,7 @@
 """PriorOfCodes: the prior of a model whose latents are codes, which is trained after it."""
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,7 +9,7 @@ import tensorflow_probability as tfp
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tfdgm import inputs
+from tfdgm import exporting, inputs
 from tfdgm.autoregressive import GatedPixelCNN
 from tfdgm.density import DensityModel
 from tfdgm.latent.priors import checked_prior_of_codes, condition_of_prior
@@ -37,6 +39,14 @@ class PriorOfCodes:
                              f'are integers from 0 to {self.num_codes - 1}.')
         return GatedPixelCNN(self.code_shape, output=Categorical(self.num_codes, ordered=False), blocks=4,
                              condition=self.condition, dtype=self.dtype_policy, name='prior_layer')
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        signatures = super().signatures(jit_compile)
+        if not self.prior_is_fitted.numpy():
+            warnings.warn(f'The prior over the codes of this {type(self).__name__} was never fitted, so what is '
+                          'exported has no sample: call model.fit_prior(events) before.', stacklevel=2)
+            del signatures['sample']
+        return signatures
 
     def fit_prior(self, x: ArrayLike | tf.data.Dataset, y: ArrayLike | None = None,
                   **kwargs) -> keras.callbacks.History:

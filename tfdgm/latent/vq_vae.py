@@ -24,7 +24,7 @@ from tfdgm.networks.convolutional import MapDecoder, MapEncoder, scales_of
 from tfdgm.networks.dense import called, shape_of
 from tfdgm.networks.given import shape_given
 from tfdgm.outputs import HasOutput, Output
-from tfdgm.support import Integers
+from tfdgm.support import Integers, Support
 
 tfd = tfp.distributions
 
@@ -151,6 +151,10 @@ class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
     def latent_shape(self) -> tuple:
         return self.code_shape
 
+    @property
+    def latent_support(self) -> Support:
+        return Integers(self.num_codes)
+
     # Training --------------------------------------------------------------------------------------------------------
 
     def optimized(self):
@@ -253,9 +257,9 @@ class VQVAE(HasOutput, PriorOfCodes, AutoencodingModel):
 
     def checked_latents(self, z: ArrayLike, condition: ArrayLike | None) -> tuple:
         z, condition = super().checked_latents(z, condition)
-        valid = Integers(self.num_codes).contains(np.asarray(z, 'float64'))
+        valid = self.latent_support.contains(np.asarray(z, 'float64'))
         if not np.all(valid):
-            raise ValueError(f'Expected codes, each {Integers(self.num_codes)}; got {np.asarray(z)[~valid][0]}, the '
+            raise ValueError(f'Expected codes, each {self.latent_support}; got {np.asarray(z)[~valid][0]}, the '
                              f'first in row {checks.first_event(~valid)}.')
         return z, condition
 
