@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file
+from tfdgm import config_file, hub
 from tfdgm.command_line import applications, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
@@ -207,6 +207,9 @@ def evaluate(
     """
     if record and dataset:
         raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
+    if record and hub.is_address(name):
+        raise ValueError(f'--record writes into the folder of the model, and {name} is not here: leave it out, or copy '
+                         'the folder that zoo.folder gives.')
     folder = folder_of(name)
     config = config_file.read_config(folder)
     start_tensorflow()
@@ -226,7 +229,8 @@ def evaluate(
         config['results'] = {**config.get('results', {}), split: {
             name: round(value, 7) for name, value in result.items()}}
         figures = config_file.shown(result)
-        terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures),
+        shown = name if hub.is_address(name) else folder.resolve().name
+        terminal.show_table([(shown, *figures.values())], ('model', *figures),
                             f'{title}: {result["examples"]:,} examples')
     if samples and can_be_measured(model) and int(examples.cardinality()) >= FEWEST:
         name, classifier = features_for(features, config['dataset']['name'], model)
@@ -240,6 +244,26 @@ def evaluate(
     if record:
         pretrained.write_config(folder, config)
         cards.write(folder, model, config)
+
+
+@app.command()
+def push(
+    folder: Annotated[pathlib.Path, typer.Argument(help='A folder that `tfdgm train` wrote.')],
+    repository: Annotated[str, typer.Argument(help='Where to, as user/model; it is made if it is not there.')],
+    private: Annotated[bool, typer.Option('--private', help='Let only those see it whom you choose.')] = False,
+    message: Annotated[str | None, typer.Option('--message', '-m', help='What is new, for the history.')] = None,
+):
+    """Share a model: check its folder and upload it to the Hugging Face hub, where `hf://user/model` is its name.
+
+    Example: `tfdgm push my_nade user/my_nade`
+    """
+    address = hub.destination(repository)
+    config_file.read_config(folder / config_file.CONFIG)
+    start_tensorflow()
+    from tfdgm.pretrained import sharing
+
+    page = sharing.push(folder, repository, private=private, message=message)
+    terminal.say(f'{folder} is at {page}; its name is {address}')
 
 
 for command in applications.COMMANDS:
