@@ -37,6 +37,7 @@ class Hub(http.server.ThreadingHTTPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.repositories, self.objects, self.requests, self.summaries = {}, {}, [], []
         self.url = f'http://127.0.0.1:{self.server_address[1]}'
+        self.storage = f'http://localhost:{self.server_address[1]}'  # Large files come from another host.
         self.failing = None  # A status with which everything is answered.
 
     def asked(self, method):
@@ -108,12 +109,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if file.endswith(LARGE):
                 oid = hashlib.sha256(content).hexdigest()
                 self.server.objects[oid] = content
-                self.answer(302, Location=f'{self.server.url}/objects/{oid}', X_Repo_Commit=commit,
+                self.answer(302, Location=f'{self.server.storage}/objects/{oid}', X_Repo_Commit=commit,
                             X_Linked_ETag=f'"{oid}"', X_Linked_Size=str(len(content)))
             else:
                 self.answer(content=content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=commit)
 
     def object(self, body, oid):
+        assert 'Authorization' not in self.headers
         self.answer(content=self.server.objects[oid], ETag=f'"{oid}"')
 
     def create(self, body):

@@ -28,7 +28,7 @@ LOADED_HERE = "import tfdgm\nmodel = tfdgm.pretrained.load('mine')  # the path o
 def server(monkeypatch, tmp_path):
     """The stand-in, in the place of the hub; a cache of its own, and the user's token."""
     with hub_server.running() as server:
-        monkeypatch.setattr(constants, 'ENDPOINT', server.url)
+        set_address(monkeypatch, server.url)
         monkeypatch.setattr(constants, 'HF_TOKEN_PATH', str(tmp_path / 'token'))
         monkeypatch.setattr(constants, 'HF_HUB_DISABLE_XET', True)  # The stand-in takes large files by Git LFS.
         monkeypatch.setattr(constants, 'HF_HUB_DISABLE_TELEMETRY', True)
@@ -36,6 +36,12 @@ def server(monkeypatch, tmp_path):
         monkeypatch.setenv('HF_TOKEN', hub_server.TOKEN)
         fresh_cache(monkeypatch, tmp_path / 'cache')
         yield server
+
+
+def set_address(monkeypatch, url):
+    """What HF_ENDPOINT does before the package is imported."""
+    monkeypatch.setattr(constants, 'ENDPOINT', url)
+    monkeypatch.setattr(constants, 'HUGGINGFACE_CO_URL_TEMPLATE', url + '/{repo_id}/resolve/{revision}/{filename}')
 
 
 def fresh_cache(monkeypatch, path):
@@ -50,7 +56,7 @@ def unplug(monkeypatch):
     """Makes the hub one whose host refuses connections."""
     with socket.create_server(('127.0.0.1', 0)) as closed:
         url = f'http://127.0.0.1:{closed.getsockname()[1]}'
-    monkeypatch.setattr(constants, 'ENDPOINT', url)
+    set_address(monkeypatch, url)
 
 
 @pytest.fixture

@@ -82,8 +82,10 @@ def download(address: str) -> pathlib.Path:
     config_file.read_config(path)
     with explained(address, config_file.WEIGHTS):
         api.hf_hub_download(repository, config_file.WEIGHTS, revision=commit)
-    with explained(address), contextlib.suppress(package.errors.EntryNotFoundError):
-        api.hf_hub_download(repository, config_file.CARD, revision=commit)
+    # A model may have no card, and the cache knows that, too: without a network, a question takes half a minute.
+    if package.try_to_load_from_cache(repository, config_file.CARD, revision=commit.resolved) is None:
+        with explained(address), contextlib.suppress(package.errors.EntryNotFoundError):
+            api.hf_hub_download(repository, config_file.CARD, revision=commit)
     return path.parent
 
 
