@@ -91,7 +91,7 @@ def load(folder: str | os.PathLike) -> Model:
         raise WeightsError(
             f'{path} is not the file that {folder / CONFIG} describes: its SHA-256 is {sha256(path)}, expected '
             f'{config.get("weights_sha256")}. It was cut short, altered or belongs to another model; install the '
-            'package again, or train the model again.')
+            'package again, download the model again, or train it again.')
     try:
         model = build(config)
     except ValueError as error:
