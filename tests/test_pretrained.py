@@ -133,3 +133,70 @@ def test_what_describes_no_model_is_refused_with_the_name_of_the_file(folder, de
     pretrained.write_config(folder, {**pretrained.read_config(folder), 'model': description})
     with pytest.raises(ValueError, match=f'^{folder / CONFIG}: '):
         pretrained.load(folder)
+
+
+def function(name, module):
+    return {'class_name': 'function', 'config': name, 'module': module, 'registered_name': name}
+
+
+def calling(function, **arguments):
+    return {'module': 'keras.layers', 'class_name': 'Lambda',
+            'config': {'name': 'calling', 'function': function, 'arguments': arguments}}
+
+
+# What could do something else than compute, in the place of a layer of a network; and what is said of it.
+HARMFUL = {
+    'Python code': (calling({'class_name': '__lambda__', 'config': {'code': '4wEAAA==', 'defaults': None,
+                                                                      'closure': None}}), 'holds a Lambda'),
+    'a function that downloads': (calling(function('get_word_index', 'keras.datasets.reuters')), 'holds a Lambda'),
+    'a layer of an older form': ({'class_name': 'Lambda', 'config': {'function': ['4wEAAA==', None, None]}},
+                                 'holds a Lambda'),
+    'a saved model': ({'module': 'keras.layers', 'class_name': 'TFSMLayer', 'config': {'filepath': '/tmp/model'}},
+                      'holds a TFSMLayer'),
+    'a pickle': ({'module': 'keras.layers', 'class_name': 'TorchModuleWrapper', 'config': {'module': 'gASV'}},
+                 'holds a TorchModuleWrapper'),
+    'another module': ({'module': 'os', 'class_name': 'system', 'config': {}}, 'names system of the module os'),
+    'a function of another module': ({'module': 'keras.layers', 'class_name': 'Dense', 'config': {
+        'units': 2, 'activation': function('system', 'os')}}, 'names system of the module os'),
+    'a function of Keras that is none of networks': ({'module': 'keras.layers', 'class_name': 'Dense', 'config': {
+        'units': 2, 'activation': function('plot_model', 'keras.utils')}}, 'names plot_model of the'),
+    'a way out of a module': ({'module': 'keras', 'class_name': 'utils.get_file', 'config': {}},
+                              'names utils.get_file of the module keras'),
+    'a class that nobody registered': ({'module': 'mine', 'class_name': 'Mine', 'config': {},
+                                        'registered_name': 'mine>Mine'}, 'names Mine of the module mine'),
+    'what is no name': ({'module': ['keras'], 'class_name': 3, 'config': {}}, 'names 3 of the module'),
+}
+
+
+def with_layer(layer):
+    """The configuration of a VAE whose decoder, a network that a person gave, has one more layer."""
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, 'relu')])
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)])
+    config = describe(tfdgm.VAE(4, num_latents=2, encoder=encoder, decoder=decoder))
+    config['model']['config']['decoder']['config']['layers'].insert(1, layer)
+    return config
+
+
+@pytest.mark.parametrize('layer, message', HARMFUL.values(), ids=HARMFUL)
+def test_a_configuration_runs_nothing(layer, message, monkeypatch):
+    config = with_layer(layer)
+    monkeypatch.setattr(keras.saving, 'deserialize_keras_object', None)  # Nothing of it even comes so far.
+    with pytest.raises(ValueError, match=f'^The configuration\'s "model" is refused: it {message}'):
+        pretrained.build(config)
+
+
+def test_networks_that_people_give_are_no_harm():
+    dense = keras.layers.Dense(2, 'gelu', kernel_regularizer='l2')
+    assert isinstance(pretrained.build(with_layer(keras.saving.serialize_keras_object(dense))), tfdgm.VAE)
+    x = keras.Input((4,))
+    encoder = keras.Model(x, keras.ops.relu(keras.layers.Dense(3)(x)) * 2. + 1.)
+    assert isinstance(pretrained.build(describe(tfdgm.VAE(4, num_latents=2, encoder=encoder))), tfdgm.VAE)
+
+
+def test_classes_that_the_program_registered_are_its_own():
+    @keras.saving.register_keras_serializable('mine')
+    class Doubling(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    assert isinstance(pretrained.build(with_layer(keras.saving.serialize_keras_object(Doubling()))), tfdgm.VAE)

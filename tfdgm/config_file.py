@@ -7,11 +7,15 @@ import json
 import math
 import os
 import pathlib
+import re
 import reprlib
 import stat
 import sys
 
-CONFIG, CARD = 'config.json', 'README.md'
+CONFIG, CARD, WEIGHTS = 'config.json', 'README.md', 'model.weights.h5'
+
+# YAML before the Markdown of a card, as the hub has it.
+FRONT_MATTER = r'\A---\r?\n(.*\n)*?---[ \t]*\r?\n\s*'
 
 PARTS = 'about', 'model', 'dataset', 'training', 'record', 'weights_sha256', 'results', 'samples'
 NEEDED = 'model', 'dataset', 'training'
@@ -127,7 +131,7 @@ def recipe_of(config: dict) -> dict:
 
 
 def read_card(folder: str | os.PathLike) -> str:
-    """Reads a folder's card, in Markdown.
+    """Reads a folder's card, in Markdown, without what a card on the hub says to machines before it begins.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -136,7 +140,7 @@ def read_card(folder: str | os.PathLike) -> str:
     path = pathlib.Path(folder) / CARD
     if not path.exists():
         raise FileNotFoundError(f'There is no card {path}; `tfdgm train` writes one.')
-    return text_of(path)
+    return re.sub(FRONT_MATTER, '', text_of(path))
 
 
 def text_of(path: pathlib.Path) -> str:

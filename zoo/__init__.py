@@ -22,12 +22,20 @@ def names() -> list[str]:
 
 
 def folder(name: str) -> pathlib.Path:
-    """The folder of a pretrained model.
+    """The folder of a pretrained model. One on the Hugging Face hub is downloaded first, unless it was before.
+
+    Args:
+        name: one of `names()`, or an address, `hf://user/model` or `hf://user/model@revision`.
 
     Raises:
         ValueError: if there is none of that name; the message gives the nearest ones.
+        tfdgm.hub.HubError: if it cannot be had from the hub.
     """
     if name not in _FOLDERS:
+        from tfdgm import hub  # Not above: the names need no TensorFlow.
+
+        if hub.is_address(name):
+            return hub.download(name)
         close = difflib.get_close_matches(name, names(), n=3)
         hint = f'Did you mean {" or ".join(close)}?' if close else f'There are {", ".join(names())}.'
         raise ValueError(f'The zoo has no {name!r}. {hint}')
@@ -38,13 +46,16 @@ def load(name: str):
     """Loads a pretrained model.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or `hf://user/model` for a model on the Hugging Face hub, `hf://user/model@revision`
+            for one of its branches, tags or commits. What comes from there is checked as what is here, and runs no code
+            of its own.
 
     Returns:
         A `tfdgm.Model` with its trained weights, compiled with Adam.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: if there is none of that name, or its configuration is refused.
+        tfdgm.hub.HubError: if it cannot be had from the hub.
         tfdgm.pretrained.WeightsError: if its weights file is damaged or of another model.
     """
     from tfdgm import pretrained  # Not above: the names need no TensorFlow.
@@ -55,8 +66,12 @@ def load(name: str):
 def card(name: str) -> str:
     """The card of a pretrained model, in Markdown: what it is, how it was trained, what it reaches.
 
+    Args:
+        name: as `load` takes it.
+
     Raises:
         ValueError: if there is none of that name.
+        tfdgm.hub.HubError: if it cannot be had from the hub.
         FileNotFoundError: if it has no card.
     """
     from tfdgm import config_file

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file
+from tfdgm import config_file, hub
 from tfdgm.command_line import terminal
 
-Name = Annotated[str, typer.Argument(help='A name from `tfdgm list`, or a folder that `tfdgm train` wrote.')]
+Name = Annotated[str, typer.Argument(
+    help='A name from `tfdgm list`, a folder that `tfdgm train` wrote, or hf://user/model on the Hugging Face hub.')]
 LabelOption = Annotated[str | None, typer.Option(
     help='The class, for a model conditioned on one; several as in `7,0`, for one conditioned on several.')]
 Events = Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n, *event_shape].')]
@@ -60,7 +61,9 @@ def check_target(path: pathlib.Path, *suffixes: str):
 
 
 def folder_of(name: str) -> pathlib.Path:
-    """The folder of a model: a path is one, a bare name is the zoo's or else a folder here."""
+    """The folder of a model: a path is one, a bare name the zoo's or else a folder here, an address the hub's."""
+    if hub.is_address(name):
+        return zoo.folder(name)
     here = pathlib.Path(name)
     if here.name != name or (here.is_dir() and name not in zoo.names()):
         return here

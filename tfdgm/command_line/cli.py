@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file
-from tfdgm.command_line import applications, terminal
+from tfdgm import config_file, hub
+from tfdgm.command_line import applications, sharing, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
     Name,
@@ -207,6 +207,9 @@ def evaluate(
     """
     if record and dataset:
         raise ValueError('--record writes results on the dataset that the model was trained on; leave out --dataset.')
+    if record and hub.is_address(name):
+        raise ValueError(f'--record writes into the folder of the model, and {name} is not here: leave it out, or copy '
+                         'the folder that zoo.folder gives.')
     folder = folder_of(name)
     config = config_file.read_config(folder)
     start_tensorflow()
@@ -226,7 +229,8 @@ def evaluate(
         config['results'] = {**config.get('results', {}), split: {
             name: round(value, 7) for name, value in result.items()}}
         figures = config_file.shown(result)
-        terminal.show_table([(folder.resolve().name, *figures.values())], ('model', *figures),
+        shown = name if hub.is_address(name) else folder.resolve().name
+        terminal.show_table([(shown, *figures.values())], ('model', *figures),
                             f'{title}: {result["examples"]:,} examples')
     if samples and can_be_measured(model) and int(examples.cardinality()) >= FEWEST:
         name, classifier = features_for(features, config['dataset']['name'], model)
@@ -242,31 +246,7 @@ def evaluate(
         cards.write(folder, model, config)
 
 
-@app.command()
-def export(
-    name: Name,
-    output: Annotated[pathlib.Path, typer.Option(
-        '--output', '-o', help='The folder to write, new or empty; TensorFlow Serving wants a number for its name.')],
-    xla: Annotated[bool | None, typer.Option(
-        '--xla/--no-xla', help='Whether XLA compiles samples and log-probabilities; by default where it is faster. '
-        'Choose --no-xla for a server without XLA.', show_default=False)] = None,
-):
-    """Write a SavedModel, which TensorFlow Serving and the C API run without Python.
-
-    Example: `tfdgm export nade_digits -o models/nade_digits/1`
-    """
-    folder = folder_of(name)
-    config_file.read_config(folder)
-    start_tensorflow()
-    from tfdgm import pretrained
-
-    model = pretrained.load(folder)
-    with terminal.status(f'Exporting {type(model).__name__}'):
-        signatures = model.export(output, verbose=False, jit_compile='auto' if xla is None else xla)
-    terminal.say(f'{output} has the signatures {", ".join(signatures)}')
-
-
-for command in applications.COMMANDS:
+for command in *sharing.COMMANDS, *applications.COMMANDS:
     app.command()(command)
 
 

@@ -1,6 +1,6 @@
 """Pretrained models: folders with a configuration, weights and a card, and the training that makes them."""
 
-from tfdgm.config_file import CARD, CONFIG, read_card, read_config
+from tfdgm.config_file import CARD, CONFIG, WEIGHTS, read_card, read_config
 from tfdgm.pretrained.folder import (
     CHAINS,
     FILTERS,
@@ -9,7 +9,6 @@ from tfdgm.pretrained.folder import (
     PLANE,
     RECONSTRUCTIONS,
     SOUND,
-    WEIGHTS,
     WeightsError,
     build,
     load,

@@ -211,7 +211,7 @@ def save_sounds(folder: pathlib.Path, model, config: dict) -> list:
 
 def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
     """The card's Markdown; `samples` are the lines that show some."""
-    name, of_the_zoo = folder.name, folder.parent.name == 'zoo'
+    name = folder.name
     dataset, record = config['dataset'], config.get('record')
     about_data = dataset['name'] + (f' ({dataset["binarization"]} binarization)' if dataset.get('binarization') else '')
     about_data += f' ({dataset["levels"]} levels)' if dataset.get('levels') else ''
@@ -276,9 +276,7 @@ def text(folder: pathlib.Path, model, config: dict, samples: list) -> str:
             lines[-1] += f' Epoch {record["diverged"]} diverged, which ended the training.'
     lines += [
         '', '## Use', '', '```python',
-        *(['import zoo', f'model = zoo.load({name!r})'] if of_the_zoo else
-          ['import tfdgm', f'model = tfdgm.pretrained.load({name!r})  # the path of this folder']),
-        *use_of(model), '```', '']
+        *loading(name, folder.parent.name == 'zoo'), *use_of(model), '```', '']
     return '\n'.join(lines)
 
 
@@ -295,6 +293,13 @@ def how_to_train(folder: pathlib.Path, dataset: dict) -> str:
     if path is None or path.is_absolute():
         return f'`tfdgm train {pretrained.CONFIG} -o elsewhere`, in this folder,'
     return f'`tfdgm train {folder / pretrained.CONFIG} -o elsewhere`, where `{dataset["name"]}` lies,'
+
+
+def loading(name: str, by_name: bool) -> list:
+    """How one loads a model, by its name or by the path of its folder, as lines of Python."""
+    if by_name:
+        return ['import zoo', f'model = zoo.load({name!r})']
+    return ['import tfdgm', f'model = tfdgm.pretrained.load({name!r})  # the path of this folder']
 
 
 def use_of(model) -> list:

@@ -13,11 +13,10 @@ import pathlib
 import keras
 
 from tfdgm import atomic
-from tfdgm.config_file import CONFIG, read_config
+from tfdgm.config_file import CONFIG, WEIGHTS, read_config
 from tfdgm.model import Model
-from tfdgm.pretrained import weights
+from tfdgm.pretrained import classes, weights
 
-WEIGHTS = 'model.weights.h5'
 GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'
 RECONSTRUCTIONS, PLANE, CHAINS, FILTERS = 'reconstructions.png', 'plane.png', 'chains.png', 'filters.png'
 
@@ -32,14 +31,18 @@ def write_config(folder: str | os.PathLike, config: dict):
 
 
 def build(config: dict) -> Model:
-    """Makes the model that a configuration describes, with fresh weights.
+    """Makes the model that a configuration describes, with fresh weights. It runs no code that comes with it.
 
     Raises:
-        ValueError: if the description is not one of a model.
+        ValueError: if the description is not one of a model, or names what models do not consist of.
     """
     try:
+        classes.check(config['model'])
+    except ValueError as error:
+        raise ValueError(f'The configuration\'s "model" is refused: {error}') from error
+    try:
         model = keras.saving.deserialize_keras_object(copy.deepcopy(config['model']))
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model: {error}') from error
     if not isinstance(model, Model):
         raise ValueError(f'The configuration\'s "model" does not describe a tfdgm model, but {model!r}.')
@@ -88,7 +91,7 @@ def load(folder: str | os.PathLike) -> Model:
         raise WeightsError(
             f'{path} is not the file that {folder / CONFIG} describes: its SHA-256 is {sha256(path)}, expected '
             f'{config.get("weights_sha256")}. It was cut short, altered or belongs to another model; install the '
-            'package again, or train the model again.')
+            'package again, download the model again, or train it again.')
     try:
         model = build(config)
     except ValueError as error:
