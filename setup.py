@@ -12,7 +12,7 @@ PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
 COMPRESSION = ['constriction>=0.5']
 HUB = ['huggingface_hub>=2.4']
 TEST = [*PARQUET, *COMPRESSION, *HUB, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
-DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-parser>=5.1', 'playwright>=1.50', 'sphinx-design>=0.7',
+DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-nb>=1.4', 'playwright>=1.50', 'sphinx-design>=0.7',
         'sphinx-mathjax-offline>=0.0.2']
 
 setup(

@@ -22,7 +22,7 @@ author = 'The tfdgm authors'
 release = version = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').read_text())[1]
 
 extensions = [
-    'myst_parser',
+    'myst_nb',
     'sphinx.ext.autodoc',
     'sphinx.ext.doctest',
     'sphinx.ext.napoleon',
@@ -35,6 +35,13 @@ exclude_patterns = ['_build', 'tables']
 # Markdown
 myst_enable_extensions = ['amsmath', 'colon_fence', 'dollarmath']
 myst_heading_anchors = 3
+
+# The notebooks of `learn` run when they have changed; a build of another kind finds what the last one computed.
+nb_execution_mode = 'cache'
+nb_execution_cache_path = str(ROOT / 'docs' / '_build' / 'notebooks')
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 
 # Docstrings: Google's sections; a single backtick links where it names something of the library, else marks code.
 default_role = 'py:obj'
