@@ -14,11 +14,12 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file
+from tfdgm import cluster, config_file
 from tfdgm.command_line import applications, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
     Name,
+    Strategy,
     check_target,
     features_for,
     folder_of,
@@ -146,22 +147,33 @@ def train(
     config: Annotated[pathlib.Path, typer.Argument(help='A recipe, such as zoo/nade_digits/config.json.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='The folder to write; by default that of the recipe.')] = None,
+    strategy: Annotated[Strategy | None, typer.Option(
+        help='How to train on several devices: `mirrored`, on all of this machine, or `multi-worker`, in all the '
+             'processes that TF_CONFIG names, each started by this command.')] = None,
 ):
     """Train the model that a recipe describes and write a zoo folder. Run it again to go on after an interruption.
 
     Example: `tfdgm train zoo/nade_digits/config.json -o my_nade`
+
+    On several GPUs: `tfdgm train zoo/nade_digits/config.json -o my_nade --strategy mirrored`
     """
+    if strategy == Strategy.MULTI_WORKER:
+        cluster.require_cluster()
     recipe = config_file.recipe_of(config_file.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f'{folder} is a file; name a folder with -o.')
     start_tensorflow()
     from tfdgm import pretrained
-    from tfdgm.pretrained import training
+    from tfdgm.pretrained import distributed, training
 
+    devices = None if strategy is None else distributed.strategy_of(strategy.value)
     try:
+        if not training.is_chief(devices):
+            training.assist(recipe, devices, folder_of=folder_of)
+            return
         if not (folder / pretrained.CONFIG).exists():
-            training.check(recipe)  # Before anything is written.
+            training.check(recipe, devices)  # Before anything is written.
             folder.mkdir(parents=True, exist_ok=True)
             pretrained.write_config(folder, recipe)
         elif config_file.recipe_of(config_file.read_config(folder)) != recipe:
@@ -169,7 +181,7 @@ def train(
                 raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder '
                                  'with -o, or remove that file.')
             pretrained.write_config(folder, recipe)
-        trained = training.train(folder, folder_of=folder_of)
+        trained = training.train(folder, folder_of=folder_of, strategy=devices)
     except KeyboardInterrupt:
         checkpoint = folder / training.CHECKPOINT
         kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else

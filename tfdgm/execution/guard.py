@@ -77,8 +77,9 @@ class Guard:
                     raise
                 error = stopped
             self.batches += model.steps_per_execution
-            faults, *counts = self.counts.numpy()
-            if faults:
+            # All replicas record a fault of any; what they hold together is asked of the others only then.
+            if model.distribute_strategy.experimental_local_results(self.counts)[0][0].numpy():
+                counts = self.counts.numpy()[1:]
                 self.counts.assign(tf.zeros(4))
                 raise explained(model, self._place(model), *counts) from error
             return logs
