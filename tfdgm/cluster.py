@@ -1,4 +1,4 @@
-"""The cluster that TF_CONFIG describes, checked without TensorFlow: which workers train together, and which one this is."""
+"""The cluster that TF_CONFIG describes: which workers train together, and which one this is; without TensorFlow."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def require_cluster(environment: Mapping = os.environ):
     given = environment.get('TF_CONFIG')
     if not given:
         raise ValueError('--strategy multi-worker needs the environment variable TF_CONFIG, which names all workers, '
-                         f'and this one by its index. On the first of two: TF_CONFIG=\'{EXAMPLE}\'')
+                         f"and this one by its index. On the first of two: TF_CONFIG='{EXAMPLE}'")
     try:
         described = json.loads(given)
     except json.JSONDecodeError as error:

@@ -114,7 +114,9 @@ def agreeing(model):
 
     So what is validated, and what a checkpoint keeps, is the same everywhere.
     """
-    strategy, averages = tf.distribute.get_strategy(), model.non_trainable_weights
+    strategy = tf.distribute.get_strategy()
+    # TensorFlow crashes where workers sum what is empty, such as a pool of no events.
+    averages = [variable for variable in model.non_trainable_weights if 0 not in variable.shape]
 
     def assign():
         for variable, value in zip(averages, replicas.of_first([variable.value for variable in averages])):

@@ -34,6 +34,8 @@ def from_chief(content: bytes) -> bytes:
         return content
     strategy, content = tf.distribute.get_strategy(), content if is_chief() else b''
     size = int(strategy.reduce('SUM', tf.constant(len(content)), axis=None))
+    if not size:
+        return b''  # The sum of empty tensors would crash TensorFlow.
     values = np.zeros([size], 'int32')  # Of which collective operations know the sum, as of bytes they don't.
     values[:len(content)] = np.frombuffer(content, 'uint8')
     return strategy.reduce('SUM', tf.constant(values), axis=None).numpy().astype('uint8').tobytes()

@@ -80,7 +80,7 @@ def require_same(what: str, content: str):
         RuntimeError: if it is.
     """
     if workers.from_chief(content.encode()) != content.encode():
-        raise RuntimeError(f'The {what} of this worker is not that of the chief. All workers train the same: give them the '
+        raise RuntimeError(f'The {what} of this worker is not that of the chief: all train the same. Give them the '
                            'same files and data.')
 
 
