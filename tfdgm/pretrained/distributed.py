@@ -1,5 +1,6 @@
 """The strategies by which a recipe is trained on several devices or machines."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -84,11 +85,20 @@ def require_same(what: str, content: str):
                            'same files and data.')
 
 
-def leave(status: int):
-    """Ends this process at once, after one of several workers has failed.
+@contextlib.contextmanager
+def leaving_at_failure(strategy: tf.distribute.Strategy | None):
+    """A block of a command; where it fails, this process ends without waiting for workers that may be gone.
 
-    Python's own end would wait for TensorFlow's threads, and those for workers that are gone.
+    Python's own end would wait for TensorFlow's threads, and complain of their connections.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    def leave(status):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            atexit.register(leave, getattr(error, 'exit_code', 1))
+        raise

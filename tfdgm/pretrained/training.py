@@ -237,7 +237,7 @@ def fit(model, examples, validation, recipe: dict, checkpoint: Checkpoint, verbo
             except NonFiniteError as diverged:
                 return True, diverged
             except workers.LOST:
-                heed.on_train_batch_end(None)  # They were interrupted as this one was.
+                heed.on_train_batch_end(0)  # They were interrupted as this one was.
                 raise
     return checkpoint.finished() or last >= recipe['epochs'], None
 
