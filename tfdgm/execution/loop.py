@@ -116,7 +116,8 @@ def agreeing(model):
     """
     strategy = tf.distribute.get_strategy()
     # TensorFlow crashes where workers sum what is empty, such as a pool of no events.
-    averages = [variable for variable in model.non_trainable_weights if 0 not in variable.shape]
+    averages = [variable for variable in model.non_trainable_weights
+                if 'float' in variable.dtype and 0 not in variable.shape]
 
     def assign():
         for variable, value in zip(averages, replicas.of_first([variable.value for variable in averages])):
