@@ -184,7 +184,7 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         logs = self.measured(loss, terms, fault, x, condition, sample_weight)
         if weights:
             apply_unless(fault, optimizer, gradients, weights, self.compiled_update(weights),
-                         lambda: self.update_averages(terms))
+                         self.update_averages, terms)
         return logs
 
     def test_step(self, data):
