@@ -149,7 +149,8 @@ def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function:
     context = tf.distribute.get_replica_context()
     if tf.distribute.has_strategy():
         def across(strategy, fault, gradients, terms):
-            # This is the first replica's function, called for all of them, with the arguments of each. Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`.
+            # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`. What
+            # is called for all is the first one's function: what is a replica's own must be an argument.
             tf.cond(strategy.experimental_local_results(fault)[0], lambda: None,
                     lambda: strategy.extended.call_for_each_replica(apply, args=(gradients, terms)))
 
