@@ -35,7 +35,7 @@ WITHOUT_NOISE = {
         'learning_rate': 0.01, 'use_ema': True, 'ema_momentum': 0.8, 'weight_decay': 0.01}}}),
     'rbm': recipe('RBM', {'hidden_units': 8, 'num_chains': 30, 'centered': True}, **STEADY),
     'vq_vae': recipe('VQVAE', {'num_codes': 8, 'code_size': 4, 'halvings': 2, 'filters': 4},
-                     prior=SETTINGS, **SETTINGS),
+                     prior=STEADY, **STEADY),
 }
 # With random numbers for each event, which every replica draws for itself.
 WITH_NOISE = {
