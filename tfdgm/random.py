@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfdgm.execution import replicas
+
 # By which the numbers of one draw of an event differ from those of the next.
 STRIDE = 0x3c6ef35f
 
@@ -46,7 +48,8 @@ def in_32_bits(seed: int) -> int:
 class Seeds(keras.random.SeedGenerator):
     """A source of stateless seeds, whose place is kept in a variable: a training that is resumed goes on from there.
 
-    As that of Keras's own layers, it is not in the file of a model, which begins with the seed again.
+    All replicas under `tf.distribute` are at the same place. As that of Keras's own layers, it is not in the file of a
+    model, which begins with the seed again.
 
     Args:
         seed: an integer from 0; None has Keras draw one.
@@ -55,9 +58,14 @@ class Seeds(keras.random.SeedGenerator):
     def __init__(self, seed: int | None):
         super().__init__(None if seed is None else in_32_bits(seed))
 
-    def draw(self) -> tf.Tensor:
-        """A stateless seed, int32 `[2]`, another at each call."""
-        return tf.cast(self.next(), tf.int32)
+    def draw(self, shared: bool = False) -> tf.Tensor:
+        """A stateless seed, int32 `[2]`, another at each call.
+
+        Args:
+            shared: whether all replicas under `tf.distribute` get the same, for what they have in common.
+        """
+        seed = tf.cast(self.next(), tf.int32)
+        return seed if shared else replicas.own_seed(seed)
 
 
 def random_state(seed: int) -> np.random.RandomState:

@@ -10,7 +10,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from tfdgm import checks, inputs
-from tfdgm.execution import extremes, internals
+from tfdgm.execution import extremes, internals, replicas
 from tfdgm.execution.compiling import Compiling
 from tfdgm.execution.first_events import first_events
 from tfdgm.execution.gradients import shaped
@@ -140,7 +140,9 @@ class Trainer(Compiling, keras.Model, abc.ABC):
                 sample_weight if weight is None else weight)
 
     def mean_loss(self, losses, sample_weight=None):
-        """The weighted mean of the losses of a batch, and what layers added; divided among replicas.
+        """The weighted mean of the losses of a batch, and what layers added.
+
+        Of several replicas each has its part of the events: these means add up to that of the batch.
 
         Raises:
             ValueError: if there is not one loss for each event.
@@ -148,8 +150,9 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         if len(losses.shape) != 1:
             raise ValueError(f'{type(self).__name__} should give one loss for each event of a batch, [batch]; it gives '
                              f'an array of shape {tuple(losses.shape)}.')
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return self._loss_of_events(losses, losses, sample_weight) + sum(map(ops.sum, self.losses)) / replicas
+        number = tf.distribute.get_strategy().num_replicas_in_sync  # By which Keras divides a loss.
+        mean = number * self._loss_of_events(losses, losses, sample_weight) + sum(map(ops.sum, self.losses))
+        return mean * replicas.share_of(tf.shape(losses)[0])
 
     def differentiated(self, terms_of, optimizer, weights):
         """A function of events, conditions and sample weights that evaluates a loss and its gradients by weights.
@@ -181,7 +184,7 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         logs = self.measured(loss, terms, fault, x, condition, sample_weight)
         if weights:
             apply_unless(fault, optimizer, gradients, weights, self.compiled_update(weights),
-                         lambda: self.update_averages(terms))
+                         self.update_averages, terms)
         return logs
 
     def test_step(self, data):
@@ -199,7 +202,8 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         """Updates the metrics, and records a batch at fault."""
         tf.cond(fault, lambda: self.guard.record(self, x, condition, sample_weight), lambda: None)
         mean_loss = next(metric for metric in self.metrics if metric.name == 'loss')
-        mean_loss.update_state(loss * tf.distribute.get_strategy().num_replicas_in_sync, tf.shape(terms['loss'])[0])
+        count = tf.shape(terms['loss'])[0]
+        mean_loss.update_state(loss / replicas.share_of(count), count)
         self.update_metrics(terms, x, sample_weight)
         return self.get_metrics_result()
 

@@ -12,6 +12,7 @@ from keras.saving import register_keras_serializable
 from tfdgm import checks, random
 from tfdgm.boltzmann.model import UnnormalizedModel
 from tfdgm.boltzmann.standardized import Standardized
+from tfdgm.execution import replicas
 from tfdgm.layers import dense
 from tfdgm.networks.autoencoders import encoder_of
 from tfdgm.networks.dense import called
@@ -178,11 +179,13 @@ class EnergyModel(Standardized, UnnormalizedModel):
 
     def training_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:
         x = self.valid_events(x)
-        seeds = random.split(self._chain_seeds.draw(), 5)
+        seeds = random.split(self._chain_seeds.draw(shared=True), 5)
+        # Replicas begin at one place of the buffer, and take of it what follows on each other's chains.
+        first = ops.cast(random.uniforms((1,), seeds[1]) * self.num_chains, 'int32')
+        seeds = [replicas.own_seed(seed) for seed in seeds]
         y = self.seen(x, random.uniforms(ops.shape(x), seeds[0]) if self.levels else 0.)
         count = ops.shape(x)[0]
-        first = ops.cast(random.uniforms((1,), seeds[1]) * self.num_chains, 'int32')
-        places = (first + ops.arange(count)) % self.num_chains
+        places = (first + replicas.before(count) + ops.arange(count)) % self.num_chains
         begin = self.drawn_from_base(ops.shape(x), seeds[2])
         anew = random.uniforms((count, *[1] * len(self.event_shape)), seeds[3]) < self.restarts
         states = ops.where(anew, begin, ops.take(self.chains, places, axis=0))
@@ -196,7 +199,7 @@ class EnergyModel(Standardized, UnnormalizedModel):
 
     def update_averages(self, terms: dict):
         # Where a batch is larger than the buffer, the last states are kept.
-        places, states = (terms[name][-self.num_chains:] for name in ('places', 'states'))
+        places, states = (replicas.gathered(terms[name])[-self.num_chains:] for name in ('places', 'states'))
         self.chains.assign(tf.tensor_scatter_nd_update(self.chains.value, places[:, None], states))
 
     def validation_terms(self, x: tf.Tensor, condition: tf.Tensor | None) -> dict:

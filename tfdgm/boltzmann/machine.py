@@ -13,7 +13,7 @@ from tfdgm.boltzmann.layers import MOST_STATES, Layers
 from tfdgm.boltzmann.model import UnnormalizedModel
 from tfdgm.boltzmann.standardized import Standardized
 from tfdgm.boltzmann.units import visible_units
-from tfdgm.execution import internals
+from tfdgm.execution import internals, replicas
 from tfdgm.latent_space import LatentSpace
 from tfdgm.outputs import HasOutput, Output
 
@@ -165,7 +165,7 @@ class BoltzmannMachine(Layers, Standardized, LatentSpace, HasOutput, Unnormalize
         x, biases = self.seen(self.valid_events(x)), self.biases()
         even, _ = self._even_given(x, biases)
         with internals.without_tapes():
-            chain_seed, event_seed, odd_seed = random.split(self._chain_seeds.draw(), 3)
+            chain_seed, event_seed, odd_seed = random.split(self._chain_seeds.draw(self.persistent), 3)
             odd = [chains.value for chains in self.chains] if self.persistent else self.draw_odd(
                 self.odd_fields(even, biases), odd_seed)
             if self.gibbs_steps > 1:
@@ -201,9 +201,13 @@ class BoltzmannMachine(Layers, Standardized, LatentSpace, HasOutput, Unnormalize
     def update_averages(self, terms: dict):
         for index, chains in enumerate(self.chains):
             # Without persistent chains there are as many states as events in a batch, and samples begin with the last.
-            states = [terms[f'chains_{index}'], chains.value]
+            # Persistent chains are the same on all replicas, up to rounding.
+            states = [(replicas.of_first if self.persistent else replicas.gathered)(terms[f'chains_{index}']),
+                      chains.value]
             chains.assign(ops.concatenate(states)[:self.num_chains])
-        changes = [RATE * (terms[f'means_{index}'] - means) for index, means in enumerate(self.means)]
+        means = replicas.averaged([terms[f'means_{index}'] for index in range(len(self.means))],
+                                  ops.shape(terms['loss'])[0])
+        changes = [RATE * (new - old) for new, old in zip(means, self.means)]
         if self.centered:
             for bias, change in zip(self.unit_biases, self._from_neighbours(changes)):
                 bias.assign_add(change)

@@ -1,5 +1,6 @@
 """What the commands are given: names of models, labels, files to write, features."""
 
+import enum
 import logging
 import pathlib
 import sys
@@ -20,6 +21,13 @@ Events = Annotated[pathlib.Path, typer.Argument(help='A .npy file of events, [n,
 # The classifier of the zoo that knows a dataset, and what to compare by where there is none.
 FEATURES = {'mnist': 'features_mnist', 'binarized_mnist': 'features_mnist', 'fashion_mnist': 'features_fashion_mnist'}
 VALUES = 'values'
+
+
+class Strategy(enum.StrEnum):
+    """How a training uses several devices."""
+
+    MIRRORED = 'mirrored'
+    MULTI_WORKER = 'multi-worker'
 
 
 def features_for(name: str | None, dataset: str, model) -> tuple:

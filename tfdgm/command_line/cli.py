@@ -14,11 +14,12 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file, hub
+from tfdgm import cluster, config_file, hub
 from tfdgm.command_line import applications, sharing, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
     Name,
+    Strategy,
     check_target,
     features_for,
     folder_of,
@@ -146,42 +147,61 @@ def train(
     config: Annotated[pathlib.Path, typer.Argument(help='A recipe, such as zoo/nade_digits/config.json.')],
     output: Annotated[pathlib.Path | None, typer.Option(
         '--output', '-o', help='The folder to write; by default that of the recipe.')] = None,
+    strategy: Annotated[Strategy | None, typer.Option(
+        help='How to train on several devices: `mirrored`, on all of this machine, or `multi-worker`, in all the '
+             'processes that TF_CONFIG names, each started by this command.')] = None,
 ):
     """Train the model that a recipe describes and write a zoo folder. Run it again to go on after an interruption.
 
     Example: `tfdgm train zoo/nade_digits/config.json -o my_nade`
+
+    On several GPUs: `tfdgm train zoo/nade_digits/config.json -o my_nade --strategy mirrored`
     """
+    if strategy == Strategy.MULTI_WORKER:
+        cluster.require_cluster()
     recipe = config_file.recipe_of(config_file.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f'{folder} is a file; name a folder with -o.')
     start_tensorflow()
-    from tfdgm import pretrained
-    from tfdgm.pretrained import training
+    from tfdgm.pretrained import distributed, training
 
-    try:
-        if not (folder / pretrained.CONFIG).exists():
-            training.check(recipe)  # Before anything is written.
-            folder.mkdir(parents=True, exist_ok=True)
-            pretrained.write_config(folder, recipe)
-        elif config_file.recipe_of(config_file.read_config(folder)) != recipe:
-            if not training.goes_on(folder, recipe):
-                raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder '
-                                 'with -o, or remove that file.')
-            pretrained.write_config(folder, recipe)
-        trained = training.train(folder, folder_of=folder_of)
-    except KeyboardInterrupt:
-        checkpoint = folder / training.CHECKPOINT
-        kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else
-                'No epoch was whole yet; the same command begins again.')
-        terminal.say(f'\nInterrupted. {kept}', error=True)
-        raise typer.Exit(130) from None
+    devices = None if strategy is None else distributed.strategy_of(strategy.value)
+    with distributed.leaving_at_failure(devices):
+        try:
+            if not training.is_chief(devices):
+                training.assist(recipe, devices, folder_of=folder_of)
+                return
+            prepare(folder, config, recipe, devices)
+            trained = training.train(folder, folder_of=folder_of, strategy=devices)
+        except KeyboardInterrupt:
+            checkpoint = folder / training.CHECKPOINT
+            kept = (f'All whole epochs are kept in {checkpoint}; the same command goes on.' if checkpoint.exists() else
+                    'No epoch was whole yet; the same command begins again.')
+            terminal.say(f'\nInterrupted. {kept}', error=True)
+            raise typer.Exit(130) from None
     record = trained['record']
     terminal.say(f'{folder}: epoch {record["best_epoch"]} of {record["epochs"]} was kept, '
                  f'{config_file.shown_record(record)[1]} on the validation split.')
     if 'diverged' in record:
         terminal.say(f'Epoch {record["diverged"]} diverged, which ended the training; a lower learning rate may go '
                      'further.')
+
+
+def prepare(folder: pathlib.Path, config: pathlib.Path, recipe: dict, devices):
+    """Writes the recipe into the folder, if it can be trained and goes on where that is."""
+    from tfdgm import pretrained
+    from tfdgm.pretrained import training
+
+    if not (folder / pretrained.CONFIG).exists():
+        training.check(recipe, devices)  # Before anything is written.
+        folder.mkdir(parents=True, exist_ok=True)
+        pretrained.write_config(folder, recipe)
+    elif config_file.recipe_of(config_file.read_config(folder)) != recipe:
+        if not training.goes_on(folder, recipe):
+            raise ValueError(f'{folder / pretrained.CONFIG} is another recipe than {config}; name another folder '
+                             'with -o, or remove that file.')
+        pretrained.write_config(folder, recipe)
 
 
 @app.command()

@@ -77,8 +77,9 @@ class Guard:
                     raise
                 error = stopped
             self.batches += model.steps_per_execution
-            faults, *counts = self.counts.numpy()
-            if faults:
+            # All replicas record a fault of any; what they hold together is asked of the others only then.
+            if model.distribute_strategy.experimental_local_results(self.counts)[0][0].numpy():
+                counts = self.counts.numpy()[1:]
                 self.counts.assign(tf.zeros(4))
                 raise explained(model, self._place(model), *counts) from error
             return logs
@@ -125,7 +126,8 @@ def are_finite(gradients):
     return tf.reduce_all(tf.math.is_finite(tf.stack(totals))) if totals else tf.constant(True)
 
 
-def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function: function, besides=lambda: None):
+def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function: function, besides=lambda terms: None,
+                 terms=None):
     """Applies gradients, unless there is a fault: a boolean scalar that is the same on all replicas.
 
     A fault ends the step by an error of TensorFlow's, which `Guard.watched` replaces. Under a distribution strategy the
@@ -137,29 +139,31 @@ def apply_unless(fault, optimizer, gradients, weights, compiled=lambda function:
         gradients: one for each weight.
         weights: the variables.
         compiled: compiles a function without arguments, as `Trainer.compiled_part` does.
-        besides: what else is to be updated, a function without arguments.
+        besides: what else is to be updated, a function of terms.
+        terms: those of this replica, a structure of tensors.
     """
-    def apply(gradients):
+    def apply(gradients, terms):
         optimizer.apply(gradients, weights)
-        besides()
+        besides(terms)
 
     context = tf.distribute.get_replica_context()
     if tf.distribute.has_strategy():
-        def across(strategy, fault, gradients):
-            # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`.
+        def across(strategy, fault, gradients, terms):
+            # Optimizers reduce gradients over the replicas, which is not allowed inside a replica's own `tf.cond`. What
+            # is called for all is the first one's function: what is a replica's own must be an argument.
             tf.cond(strategy.experimental_local_results(fault)[0], lambda: None,
-                    lambda: strategy.extended.call_for_each_replica(apply, args=(gradients,)))
+                    lambda: strategy.extended.call_for_each_replica(apply, args=(gradients, terms)))
 
-        context.merge_call(across, args=(fault, gradients))
+        context.merge_call(across, args=(fault, gradients, terms))
         return
     # No `tf.cond`: a branch of it would copy gradients and, under XLA, all variables.
     with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(fault), [FAULT])]):
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):  # It refuses what follows.
-            compiled(lambda: apply(gradients))()
+            compiled(lambda: apply(gradients, terms))()
         else:
             # As if across replicas: inside one, optimizers sum the gradients of all, by an operation that TensorFlow
             # keeps for good, and with it the graph of the step and the weights.
-            context.merge_call(lambda strategy: compiled(lambda: apply(gradients))())
+            context.merge_call(lambda strategy: compiled(lambda: apply(gradients, terms))())
 
 
 def scale_is_useful(optimizer):

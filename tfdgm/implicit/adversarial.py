@@ -184,7 +184,7 @@ class AdversarialModel(GenerativeModel):
         fault = self.guard.has_fault(tf.math.is_finite(loss), self._are_valid(sample_weight), finite)
         self.measured(loss, terms, fault, x, condition, sample_weight)
         if critic_weights:
-            apply_unless(fault, critic_optimizer, gradients, critic_weights, besides=lambda: self.after_critics(terms))
+            apply_unless(fault, critic_optimizer, gradients, critic_weights, besides=self.after_critics, terms=terms)
         if weights:
             self._generator_steps(x, condition, sample_weight, optimizer, weights)
         return self.get_metrics_result()

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm import random
+from tfdgm.execution import replicas
 
 
 class Pool(keras.layers.Layer):
@@ -48,5 +49,6 @@ class Pool(keras.layers.Layer):
     def keep(self, contents: tuple | None):
         """Takes over the contents that `call` gave."""
         if contents is not None:
+            contents = replicas.of_first(contents)
             self.events.assign(contents[0])
             self.filled.assign(contents[1])

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfdgm import random
+from tfdgm.execution import replicas
 
 # A code is dead that stands for less than this share of what it would if all were used alike.
 LEAST_USE = 0.1
@@ -66,9 +67,7 @@ class Codebook(keras.layers.Layer):
         """Moves the averages by a batch of vectors `[n, size]` and the codes nearest to them, `[n]`."""
         chosen = ops.one_hot(codes, self.num_codes, dtype='float32')
         counts, sums = ops.sum(chosen, axis=0), ops.matmul(ops.transpose(chosen), vectors)
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            counts, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [counts, sums])
+        counts, sums = replicas.summed([counts, sums])
         counts = self.decay * self.counts + (1 - self.decay) * counts
         sums = self.decay * self.sums + (1 - self.decay) * sums
         share = ops.sum(counts) / self.num_codes
@@ -76,7 +75,8 @@ class Codebook(keras.layers.Layer):
         places = random.uniforms((self.num_codes,), seed) * ops.cast(ops.shape(vectors)[0], 'float32')
         # They begin as if used like the others, and have the time of an average to show it.
         counts = ops.where(dead, share, counts)
-        sums = ops.where(dead[:, None], share * ops.take(vectors, ops.cast(places, 'int32'), axis=0), sums)
+        beginnings = replicas.of_first(ops.take(vectors, ops.cast(places, 'int32'), axis=0))
+        sums = ops.where(dead[:, None], share * beginnings, sums)
         self.counts.assign(counts)
         self.sums.assign(sums)
         self.vectors.assign(sums / counts[:, None])

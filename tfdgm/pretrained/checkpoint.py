@@ -1,6 +1,7 @@
 """The state of a training between its epochs, in one file, so that it can be stopped at any time and go on."""
 
 import copy
+import io
 import json
 import math
 import pathlib
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from tfdgm import atomic
+from tfdgm.execution import workers
 from tfdgm.pretrained import process
 
 STATE, PRIOR_STATE = 'state.npz', 'prior.npz'
@@ -22,7 +24,7 @@ class Checkpoint(keras.callbacks.Callback):
     They are one file, which is replaced as a whole: its parts are always of the same epoch.
 
     Args:
-        folder: where to keep it.
+        folder: where to keep it; None for a worker that is not the chief, whose state is the chief's.
         recipe: the parts "model", "dataset" and "training" of the configuration. What was trained by another recipe is
             not gone on with.
         examples: how many there are to train on.
@@ -36,8 +38,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, folder, recipe, examples, patience, seed=0, monitor='val_nll', keeps_last=False, file=STATE):
         super().__init__()
-        self.folder = pathlib.Path(folder)
-        self.file = self.folder / file
+        self.folder = folder and pathlib.Path(folder)
+        self.file = folder and self.folder / file
         self.recipe = course(recipe)
         self.examples = examples
         self.patience = patience
@@ -56,13 +58,15 @@ class Checkpoint(keras.callbacks.Callback):
             RuntimeError: if the checkpoint is damaged, or is one of another recipe; nothing has changed then.
         """
         try:
-            if not self.exists():
+            content = workers.from_chief(self.file.read_bytes() if self.folder and self.exists() else b'')
+            if not content:
                 return
-            state = read(self.file)
+            state = read(content)
             self.check(state, model)
         except (OSError, ValueError) as error:
-            raise RuntimeError(f'The checkpoint in {self.folder} is damaged or none of this training: {error} Remove '
-                               f'{self.folder} to start again.') from error
+            place = self.folder or "the chief's folder"
+            raise RuntimeError(f'The checkpoint in {place} is damaged or none of this training: {error} Remove {place} '
+                               'to start again.') from error
         for name, variables in parts(model).items():
             for variable, value in zip(variables, state[name]):
                 variable.assign(value)
@@ -136,13 +140,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({**{name: rounded(value) for name, value in logs.items()}, 'seconds': seconds})
         arrays = {f'{name}/{index:05}': value for name, values in {**parts(self.model), 'best': self.best}.items()
                   for index, value in enumerate(values)}
+        if self.finished():
+            self.model.stop_training = True
         about = json.dumps({'recipe': self.recipe, 'examples': self.examples, 'history': self.history,
                             'arrays': len(arrays)})
+        if self.folder is None:
+            return
         self.folder.mkdir(exist_ok=True)
         with atomic.writing(self.file) as file:
             np.savez(file, about=about, **arrays)
-        if self.finished():
-            self.model.stop_training = True
 
 
 def course(recipe: dict) -> dict:
@@ -163,26 +169,26 @@ def parts(model) -> dict:
     return {'model': model.variables, 'optimizer': optimizers}
 
 
-def read(path) -> dict:
-    """A state as it was written: 'recipe', 'examples', 'history', and lists of arrays.
+def read(content: bytes) -> dict:
+    """A state of the content of its file: 'recipe', 'examples', 'history', and lists of arrays.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
-        with np.load(path) as file:  # Which compares every array with its checksum.
+        with np.load(io.BytesIO(content)) as file:  # Which compares every array with its checksum.
             arrays = {name: file[name] for name in sorted(file.files)}
         about = json.loads(str(arrays.pop('about')))
         state = {part: [] for part in ('model', 'optimizer', 'best')}
         for name, array in arrays.items():
             state[name.split('/')[0]].append(array)
     except Exception as error:  # NumPy raises what its readers of archives and of Python's syntax raise.
-        raise ValueError(f'{path.name} cannot be read, {type(error).__name__}: {error}.') from error
+        raise ValueError(f'its file cannot be read, {type(error).__name__}: {error}.') from error
     kinds = {'recipe': dict, 'examples': int, 'history': list, 'arrays': int}
     if not isinstance(about, dict) or any(not isinstance(about.get(name), kind) for name, kind in kinds.items()):
-        raise ValueError(f'{path.name} does not say {", ".join(kinds)}.')
+        raise ValueError(f'its file does not say {", ".join(kinds)}.')
     if about['arrays'] != len(arrays):
-        raise ValueError(f'{path.name} holds {len(arrays)} of {about["arrays"]} arrays.')
+        raise ValueError(f'its file holds {len(arrays)} of {about["arrays"]} arrays.')
     return {**about, **state}
 
 

@@ -69,7 +69,7 @@ def heeding_interruption():
         interrupted.set()
         previous(number, frame)
 
-    def heed(batch, logs):
+    def heed(batch, logs=None):
         if interrupted.is_set():
             raise KeyboardInterrupt
 

@@ -3,6 +3,7 @@
 A run can be stopped at any time and goes on from its last whole epoch, to the same weights as an uninterrupted one.
 """
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -16,16 +17,17 @@ import tensorflow as tf
 from tfdgm import atomic, config_file, data, inputs, pretrained
 from tfdgm.boltzmann import DBM, RBM, UnnormalizedModel
 from tfdgm.errors import NonFiniteError
+from tfdgm.execution import loop, workers
 from tfdgm.latent import KLWarmUp
-from tfdgm.pretrained import cards, process, weights
-from tfdgm.pretrained.checkpoint import PRIOR_STATE, STATE, Checkpoint, course
+from tfdgm.pretrained import cards, distributed, process, weights
+from tfdgm.pretrained.checkpoint import PRIOR_STATE, STATE, Checkpoint, course, text
 from tfdgm.pretrained.recipes import checked_recipe, checked_settings, optimizers
 
 CHECKPOINT = 'checkpoint'
 
 
 def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | None = None,
-          folder_of: Callable = pathlib.Path) -> dict:
+          folder_of: Callable = pathlib.Path, strategy: tf.distribute.Strategy | None = None) -> dict:
     """Trains the model that a folder's `config.json` describes, and writes its weights and its card there.
 
     The weights of the best epoch on the validation split are kept, by the metric that the model's `monitor` names, or
@@ -49,6 +51,8 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
         verbose: as in `keras.Model.fit`.
         epochs: stop after this many epochs for now, as an interruption would.
         folder_of: the folder that `initial_weights` names.
+        strategy: None for one device, or a strategy, see `tfdgm.pretrained.distributed`. Of several workers, this is
+            for the chief; the others `assist`.
 
     Returns:
         The configuration with what came of it, `record` and `weights_sha256`, or None if it is not done yet. Where an
@@ -72,15 +76,48 @@ def train(folder: str | os.PathLike, verbose: int | str = 'auto', epochs: int | 
             raise ValueError(f'{folder} holds a trained model already. Name another folder with -o, or remove '
                              f'{trained} to train it anew.')
         if not trained.exists():
-            settings = check(recipe)
+            settings = check(recipe, strategy)
             if recipe != config:  # What came of the weights that were here before.
                 pretrained.write_config(folder, recipe)
-            config = run(folder, recipe, settings, verbose, epochs, folder_of)
+            config = run(folder, recipe, settings, verbose, epochs, folder_of, strategy)
         if config is not None:
             cards.write(folder, pretrained.load(folder), config)
             for state in STATE, PRIOR_STATE:
                 (checkpoint / state).unlink(missing_ok=True)
-        return config
+    with scope_of(strategy):
+        workers.wait_for_all()  # The others may not leave before: they would be missed.
+    return config
+
+
+def assist(config: dict, strategy: tf.distribute.Strategy, epochs: int | None = None,
+           folder_of: Callable = pathlib.Path):
+    """Trains with the chief and the other workers of a strategy, and writes nothing.
+
+    Args:
+        config: the same recipe as the chief's.
+        strategy: a `tf.distribute.MultiWorkerMirroredStrategy`.
+        epochs: as the chief's.
+        folder_of: the folder that `initial_weights` names.
+
+    Raises:
+        ValueError: if the recipe or the dataset is not valid.
+        RuntimeError: if they are others than the chief's, or the training diverged from the start.
+    """
+    config = config_file.recipe_of(config)
+    run(None, config, check(config, strategy), 0, epochs, folder_of, strategy)
+    with scope_of(strategy):
+        workers.wait_for_all()
+
+
+def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process is the one that writes the folder."""
+    with scope_of(strategy):
+        return workers.is_chief()
+
+
+def scope_of(strategy: tf.distribute.Strategy | None):
+    """The scope of a strategy, if there is one."""
+    return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def goes_on(folder: pathlib.Path, recipe: dict) -> bool:
@@ -91,13 +128,33 @@ def goes_on(folder: pathlib.Path, recipe: dict) -> bool:
     return course({**here, 'training': checked_recipe(here)}) == course({**recipe, 'training': checked_recipe(recipe)})
 
 
-def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int | None, folder_of) -> dict | None:
-    """Trains from the last whole epoch on, to the end or to an epoch."""
+def run(folder: pathlib.Path | None, config: dict, recipe: dict, verbose, epochs: int | None, folder_of,
+        strategy) -> dict | None:
+    """Trains from the last whole epoch on, to the end or to an epoch; without a folder, writes nothing."""
+    with workers.needing_all():
+        with scope_of(strategy):
+            trained = trained_by(folder, config, recipe, verbose, epochs, folder_of)
+        if trained is None or folder is None:
+            return None
+        model, record = trained
+        if strategy is not None:  # What follows is the chief's alone, and needs a model of its own.
+            values, model = model.get_weights(), pretrained.build(config)
+            model.set_weights(values)
+        if isinstance(model, UnnormalizedModel):
+            model.estimate_log_partition(**recipe['log_partition'] or {})
+        return finish(folder, config, model, record)
+
+
+def trained_by(folder: pathlib.Path | None, config: dict, recipe: dict, verbose, epochs: int | None,
+               folder_of) -> tuple | None:
+    """The model at its best epoch, in the scope of the strategy, and the record of it."""
     keras.utils.set_random_seed(recipe['seed'])
+    distributed.require_same('recipe', text(course({**config, 'training': recipe})))
     validation = data.load(split='validation', **config['dataset'])
     examples = data.load(split='train', **config['dataset'])
     if recipe['with_validation']:
         examples = examples.concatenate(validation)
+    distributed.require_same('number of examples', f'{examples.cardinality()}, {validation.cardinality()}')
     if config['dataset'].get('binarization') != 'dynamic':
         examples = examples.cache()
 
@@ -108,8 +165,8 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
     if recipe['initial_weights']:
         start_from(folder_of(recipe['initial_weights']), model, config)
     checkpoint = Checkpoint(
-        folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'], model.monitor,
-        recipe['with_validation'])
+        folder and folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'], recipe['seed'],
+        model.monitor, recipe['with_validation'])
     whole, error = fit(model, examples, validation, recipe, checkpoint, verbose, epochs)
     require_figures(checkpoint, folder, error)
     if not whole:
@@ -125,12 +182,10 @@ def run(folder: pathlib.Path, config: dict, recipe: dict, verbose, epochs: int |
             return None
         record['minutes'] = round(record['minutes'] + record_of_prior['minutes'], 1)
         record['prior'] = record_of_prior
-    if isinstance(model, UnnormalizedModel):
-        model.estimate_log_partition(**recipe['log_partition'] or {})
-    return finish(folder, config, model, record)
+    return model, record
 
 
-def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples, validation, verbose,
+def run_prior(folder: pathlib.Path | None, config: dict, recipe: dict, model, examples, validation, verbose,
               epochs: int | None) -> dict | None:
     """Trains the prior of a model whose latents are codes; returns the record of it."""
     keeps_last = recipe['with_validation']  # Its own figures are of what it was trained on, too.
@@ -139,7 +194,7 @@ def run_prior(folder: pathlib.Path, config: dict, recipe: dict, model, examples,
     in_codes = [tf.data.Dataset.from_tensor_slices(codes if conditions is None else (codes, conditions))
                 for split in (examples, validation)
                 for codes, conditions in [model.codes_for_prior(split.batch(model.scoring_batch))]]
-    checkpoint = Checkpoint(folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'],
+    checkpoint = Checkpoint(folder and folder / CHECKPOINT, config, int(examples.cardinality()), recipe['patience'],
                             recipe['seed'], prior.monitor, keeps_last, PRIOR_STATE)
     whole, error = fit(prior, *in_codes, recipe, checkpoint, verbose, epochs)
     require_figures(checkpoint, folder, error)
@@ -173,21 +228,27 @@ def fit(model, examples, validation, recipe: dict, checkpoint: Checkpoint, verbo
         callbacks = [checkpoint, *averaging, *warm_up]
         with process.heeding_interruption() as heed:
             try:
-                model.fit(
-                    stream.skip(first * steps).prefetch(tf.data.AUTOTUNE), steps_per_epoch=steps, initial_epoch=first,
-                    epochs=last, validation_data=validation, callbacks=[*callbacks, heed], verbose=verbose,
-                    shuffle=False)
+                stream, callbacks = stream.skip(first * steps).prefetch(tf.data.AUTOTUNE), [*callbacks, heed]
+                if tf.distribute.has_strategy():
+                    loop.fit(model, stream, steps, first, last, validation, callbacks, verbose)
+                else:
+                    model.fit(stream, steps_per_epoch=steps, initial_epoch=first, epochs=last,
+                              validation_data=validation, callbacks=callbacks, verbose=verbose, shuffle=False)
             except NonFiniteError as diverged:
                 return True, diverged
+            except workers.LOST:
+                heed.on_train_batch_end(0)  # They were interrupted as this one was.
+                raise
     return checkpoint.finished() or last >= recipe['epochs'], None
 
 
-def require_figures(checkpoint: Checkpoint, folder: pathlib.Path, error):
+def require_figures(checkpoint: Checkpoint, folder: pathlib.Path | None, error):
     """Raises if no epoch has a figure on the validation split."""
     if checkpoint.diverged():
         raise RuntimeError(
-            f'The training in {folder} diverged: no epoch has a figure on the validation split that is a number. Lower '
-            f'the learning rate{f", remove {checkpoint.folder}" if checkpoint.history else ""} and train again.'
+            f'The training{f" in {folder}" if folder else ""} diverged: no epoch has a figure on the validation split '
+            f'that is a number. Lower the learning rate'
+            f'{f", remove {checkpoint.folder}" if folder and checkpoint.history else ""} and train again.'
         ) from error
 
 
@@ -215,8 +276,12 @@ def finish(folder: pathlib.Path, config: dict, model, record: dict) -> dict:
     return config
 
 
-def check(config: dict) -> dict:
+def check(config: dict, strategy: tf.distribute.Strategy | None = None) -> dict:
     """Makes all that a configuration describes, to see that it can be trained. Writes nothing.
+
+    Args:
+        config: the configuration.
+        strategy: by which it is to be trained.
 
     Returns:
         The part "training" with its defaults.
@@ -225,6 +290,9 @@ def check(config: dict) -> dict:
         ValueError: if a part is not valid, or the dataset is none for the model.
     """
     recipe = checked_recipe(config)
+    trainings = [recipe] if recipe['prior'] is None else [recipe, checked_settings(recipe['prior'], 'prior')]
+    if strategy is not None:
+        distributed.refuse_xla(trainings)
     model = pretrained.build(config)
     if recipe['kl_warm_up'] and not hasattr(model, 'kl_weight'):
         raise ValueError(f'kl_warm_up in "training" is for models with latent variables; {type(model).__name__} '
@@ -239,15 +307,17 @@ def check(config: dict) -> dict:
     if recipe['log_partition'] is not None:
         check_log_partition(model, recipe['log_partition'])
     try:
-        compile_as(recipe, model)
-        if recipe['prior'] is not None:
-            compile_as(checked_settings(recipe['prior'], 'prior'), model.prior_layer)
+        for settings, trained in zip(trainings, (model, getattr(model, 'prior_layer', None))):
+            compile_as(settings, trained)
     except TypeError as error:
         raise ValueError(f'"training" has optimizers that {type(model).__name__} does not take: {error}') from error
     for split in 'train', 'validation':
         examples = data.load(split=split, **config['dataset'])
         first = next(iter(examples.batch(recipe['batch_size'])))
         inputs.prepared(model, *keras.utils.unpack_x_y_sample_weight(first)[:2])
+        if strategy is not None:
+            for settings in trainings:
+                distributed.require_shares(strategy, int(examples.cardinality()), settings['batch_size'], split)
         if recipe['mirror'] and len(model.event_shape) != 3:
             raise ValueError(f'mirror in "training" is for images, got events of shape {model.event_shape}.')
         if split == 'train' and model.standardization is not None:
@@ -272,8 +342,8 @@ def check_log_partition(model, settings: dict):
 
 def compile_as(recipe: dict, model):
     """Compiles a model as a recipe says."""
-    model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'],
-                  steps_per_execution=recipe['steps_per_execution'])
+    steps = 1 if tf.distribute.has_strategy() else recipe['steps_per_execution']
+    model.compile(**optimizers(recipe), jit_compile=recipe['jit_compile'], steps_per_execution=steps)
 
 
 def start_from(folder, model, config: dict):
