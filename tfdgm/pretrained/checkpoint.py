@@ -15,6 +15,7 @@ from tfdgm.execution import workers
 from tfdgm.pretrained import process
 
 STATE, PRIOR_STATE = 'state.npz', 'prior.npz'
+MARK = b'state'
 NOT_OF_THE_COURSE = 'epochs', 'patience'  # These say when a training ends, not how it goes.
 
 
@@ -58,10 +59,11 @@ class Checkpoint(keras.callbacks.Callback):
             RuntimeError: if the checkpoint is damaged, or is one of another recipe; nothing has changed then.
         """
         try:
-            content = workers.from_chief(self.file.read_bytes() if self.folder and self.exists() else b'')
+            # After a mark: also of an empty file the others are to know that there is one.
+            content = workers.from_chief(MARK + self.file.read_bytes() if self.folder and self.exists() else b'')
             if not content:
                 return
-            state = read(content)
+            state = read(content.removeprefix(MARK))
             self.check(state, model)
         except (OSError, ValueError) as error:
             place = self.folder or "the chief's folder"
