@@ -127,7 +127,7 @@ def assert_close(folder, other):
 def test_workers_reach_the_weights_of_one_process(tmp_path, number, name):
     together = trained_by(number, WITHOUT_NOISE[name], tmp_path / 'together')
     names = {path.name for path in together.iterdir()}
-    assert names >= {pretrained.CARD, pretrained.CONFIG, pretrained.WEIGHTS, pretrained.GRID} and (
+    assert names >= {pretrained.CARD, pretrained.CONFIG, pretrained.WEIGHTS} and (
         training.CHECKPOINT not in names)
     assert_close(together, trained_alone(WITHOUT_NOISE[name], tmp_path / 'alone'))
 
