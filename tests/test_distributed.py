@@ -126,8 +126,9 @@ def assert_close(folder, other):
         (4, 'made'), (2, 'flow'), (2, 'average'), (2, 'rbm')))])
 def test_workers_reach_the_weights_of_one_process(tmp_path, number, name):
     together = trained_by(number, WITHOUT_NOISE[name], tmp_path / 'together')
-    assert sorted(path.name for path in together.iterdir()) == [
-        pretrained.CARD, pretrained.CONFIG, pretrained.WEIGHTS, pretrained.GRID]
+    names = {path.name for path in together.iterdir()}
+    assert names >= {pretrained.CARD, pretrained.CONFIG, pretrained.WEIGHTS} and (
+        training.CHECKPOINT not in names)
     assert_close(together, trained_alone(WITHOUT_NOISE[name], tmp_path / 'alone'))
 
 
