@@ -56,7 +56,7 @@ def compare(make, jit_compile, duration):
     with mock.patch.object(tfdgm.trainer, 'are_finite', lambda gradients: True), \
             mock.patch.object(tfdgm.execution.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
             mock.patch.object(tfdgm.trainer, 'apply_unless',
-                              lambda fault, optimizer, gradients, weights, compiled: compiled(
+                              lambda fault, optimizer, gradients, weights, compiled, besides, terms: compiled(
                                   lambda: optimizer.apply(gradients, weights))()):
         without = step(plain, batch)
     with_guard = step(guarded, batch)
