@@ -184,6 +184,6 @@ def test_what_fails_in_the_download_is_named(monkeypatch, server):
     assert 'could not be downloaded (OSError)' in refused()
 
 
-def test_a_host_of_sets_that_is_not_installed():
+def test_a_host_of_sets_that_is_not_installed_or_does_not_answer():
     with pytest.raises(ValueError, match='huggingface:mnist is not available'):
         data.load('huggingface:mnist')

@@ -254,7 +254,7 @@ def without(part):
     ({**recipe(), 'dataset': 'digits'}, '"dataset"'),
     ({**recipe(), 'dataset': {}}, '"dataset".*name'),
     ({**recipe(), 'training': []}, '"training"'),
-    (recipe('Nope'), r'"model" does not describe a tfdgm model(.|\n)*tfdgm>Nope'),
+    (recipe('Nope'), '"model" is refused: it names tfdgm>Nope'),
     (recipe(arguments={'hiden_units': 3}), 'hiden_units'),
     (recipe('FVSBN', {'order': 'raster'}), "order must be 'natural', 'random' or a permutation"),
     (recipe(dataset={'nam': 'digits'}), '"dataset".*nam'),

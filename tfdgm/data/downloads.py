@@ -44,6 +44,11 @@ def builder(name: str, others=()):
             f"the folder {data_dir()} has it.{hint} 'digits' is always there.") from error
     except (AssertionError, ImportError) as error:  # What TFDS raises for versions and for hosts that it does not know.
         raise ValueError(f'{name} is not available: {error}') from error
+    except Exception as error:  # A host raises errors of its own.
+        if ':' not in name:
+            raise
+        raise ValueError(f'{name} is not available: its host did not answer as expected ({type(error).__name__}: '
+                         f'{error}). Check the name and the network.') from error
     if not found.data_path.exists():
         try:
             check_network(missing(found))
