@@ -68,7 +68,7 @@ def coarser(dataset, own_levels, levels, name):
 
 
 def mutate(dataset, levels, rate, seed):
-    """Gives a share of the sites any level, drawn anew in each epoch: what is left of images has less of a form."""
+    """Mutates pixels: at the mutation rate each takes a random level, drawn anew in each epoch."""
     def mutated(example, draw):
         image, *label = example if isinstance(example, tuple) else (example,)
         draw = tf.cast(draw, tf.int32)

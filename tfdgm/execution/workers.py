@@ -48,7 +48,7 @@ def wait_for_all():
 
 @contextlib.contextmanager
 def needing_all():
-    """A block that ends by an error for people where another worker is gone.
+    """A block in which the loss of another worker becomes an error that says what to do.
 
     Raises:
         RuntimeError: if one is.
