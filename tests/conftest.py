@@ -77,6 +77,12 @@ def peak_memory() -> float:
     return int(re.search(r'VmHWM:\s+(\d+)', status.read_text())[1]) / 2**20 if status.exists() else 0.
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """At least three workers: TensorFlow keeps something of every function, so a worker grows with the tests it runs."""
+    return 3 if os.cpu_count() < 3 else None
+
+
 def pytest_sessionfinish(session):
     if hasattr(session.config, 'workeroutput'):
         session.config.workeroutput['peak_memory'] = peak_memory()

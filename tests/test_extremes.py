@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import systems
+from tests.autoregressive import systems as autoregressive
 from tests.flows import systems as flows
 from tfdgm.conditions import Label
 from tfdgm.flows import UniformDequantization
@@ -46,6 +47,19 @@ def test_far_events_have_a_log_probability_and_do_not_disturb_the_others(system)
     np.testing.assert_allclose(log_probs[:3], dist.log_prob(np.resize(ordinary, x.shape))[:3], rtol=1e-4)
     assert np.isfinite(by_values).all() and np.all(by_values[3:] == 0) and np.all(by_values[:3] != 0)
     assert all(np.isfinite(tf.convert_to_tensor(gradient)).all() for gradient in by_weights if gradient is not None)
+
+
+@systems.every_of([name for name in autoregressive.SYSTEMS if name != 'made_masks'],  # It has several orders.
+                  'markov_chain', 'nade', 'pixel_cnn', 'transformer')
+def test_sites_of_far_events_sum_to_what_the_event_has(system):
+    model = real_system(system)
+    ordinary = systems.some_events(model, 1)
+    x = np.float32(np.clip(np.concatenate([ordinary, far_events(ordinary[0])]), -3.4e38, 3.4e38))
+    of_sites = model.log_prob_of_sites(tf.constant(x)).numpy()
+    assert not np.isnan(of_sites).any() and np.isfinite(of_sites[0]).all()
+    np.testing.assert_allclose(of_sites.reshape(len(x), -1).sum(1), model.predict(x, verbose=0), rtol=1e-4)
+    x[:, 0] = np.nan
+    assert np.isnan(model.log_prob_of_sites(tf.constant(x)).numpy()[:, 0]).all()
 
 
 @pytest.mark.parametrize('system', ['nade', 'affine'])

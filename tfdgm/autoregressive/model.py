@@ -143,10 +143,16 @@ class AutoregressiveModel(HasOutput, DensityModel):
 
         Of a model with several orders, those of its first network alone, which say little: see `orderings`.
         """
-        x, log_det = ops.cast(x, 'float32'), 0.
-        if self.standardization is not None:
-            x, log_det = self.standardization(x)
-        return self.site_log_probs(self.parameters(x, condition), x) + log_det
+        if self.standardization is None:
+            return self.site_log_probs(self.parameters(x, condition), x)
+        x = ops.cast(x, 'float32')
+        standardized, log_det = self.standardization(x)
+
+        def evaluate(near):
+            values = ops.where(near, standardized, 0.)
+            return self.site_log_probs(self.parameters(values, condition), values) + log_det
+
+        return extremes.log_densities_of_sites(evaluate, x, standardized)
 
     def log_prob_given(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Log-probability of each event under the sites' parameters, summed in float32: `[batch]`, in nats."""

@@ -45,3 +45,20 @@ def log_density(evaluate, values, distances, valid=True, padding=False):
     far = ops.isfinite(log_probs) & any_of(finite & ~near)
     overflown = ~ops.isfinite(log_probs) & any_of(near & (abs(distances) > ORDINARY)) & valid
     return ops.where(any_of(~finite), np.nan, ops.where(far | overflown, -np.inf, log_probs))
+
+
+def log_densities_of_sites(evaluate, values, distances):
+    """Log-densities of sites, `[batch, …]`: NaN where the value is no number, and -inf where it is too far.
+
+    Args:
+        evaluate: gives the log-densities `[batch, …]` of events that have other values where a mask is False.
+        values: of the events, `[batch, …]`.
+        distances: of the values from the middle of the data, in units of order 1.
+    """
+    near = abs(distances) <= FARTHEST
+    log_probs = evaluate(near)
+    # What depends on a value far out may overflow where its own value is ordinary.
+    strange = ops.any(ops.reshape(abs(distances) > ORDINARY, (ops.shape(values)[0], -1)), axis=1)
+    strange = ops.reshape(strange, (-1, *[1] * (len(values.shape) - 1)))
+    log_probs = ops.where(~near | (~ops.isfinite(log_probs) & strange), -np.inf, log_probs)
+    return ops.where(ops.isfinite(values), log_probs, np.nan)
