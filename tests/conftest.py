@@ -79,7 +79,7 @@ def peak_memory() -> float:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """At least three workers: TensorFlow keeps something of every function, so a worker grows with the tests it runs."""
+    """At least three workers: TensorFlow keeps something of every function, so workers grow from test to test."""
     return 3 if os.cpu_count() < 3 else None
 
 
