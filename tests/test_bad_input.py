@@ -351,7 +351,9 @@ def test_a_pipeline_of_single_events(binary, labelled):
 @pytest.mark.parametrize('data, options, message', [
     ((), {}, 'There are no events'), ((None,), {}, 'There are no events'),
     (({'images': np.zeros([8, 4, 4, 1])},), {}, "got a dictionary of 'images'"),
-    ((np.zeros([8, 4, 4, 1]),), {'class_weight': {0: 2.}}, 'weigh the events, by sample_weight')])
+    ((np.zeros([8, 4, 4, 1]),), {'class_weight': {0: 2.}}, 'weigh the events, by sample_weight'),
+    ((np.zeros([8, 4, 4, 1]),), {'epochs': '10'}, "epochs must be an integer of at least 0, got '10'"),
+    ((np.zeros([8, 4, 4, 1]),), {'batch_size': 0}, 'batch_size must be an integer of at least 1, got 0')])
 def test_what_fit_can_not_learn_from(binary, data, options, message):
     with pytest.raises(ValueError, match=message):
         binary.fit(*data, **options)

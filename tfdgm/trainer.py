@@ -304,6 +304,9 @@ class Trainer(Compiling, keras.Model, abc.ABC):
         if arguments.pop('class_weight', None) is not None:
             raise ValueError('class_weight weighs the classes of a target, and there is none here: weigh the events, '
                              'by sample_weight.')
+        for name in 'epochs', 'batch_size', 'steps_per_epoch', 'validation_steps', 'steps':
+            if arguments.get(name) is not None:
+                checks.integer(arguments[name], name, least=0 if name == 'epochs' else 1)
         names = 'x', 'y', 'sample_weight'
         given = inputs.prepared(self, *(arguments.get(name) for name in names))
         arguments.update(zip(names, inputs.packed(*given)))
