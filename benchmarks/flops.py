@@ -107,7 +107,7 @@ class Program:
     def run(self, loop, start):
         """How often a loop runs, None where that depends on something else than integers; and what it ends with."""
         state, count = start(), 0
-        while goes_on := self.result(loop.attribute('condition'), [lambda: state]):
+        while goes_on := self.result(loop.attribute('condition'), [lambda state=state: state]):
             state = self.result(loop.attribute('body'), [lambda state=state: state])
             count += 1
         return (None, None) if goes_on is None else (count, state)
