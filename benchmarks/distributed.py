@@ -13,7 +13,6 @@ On paper, a ring sums n gradients of s bytes each in 2 (n - 1) messages of s / n
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -77,17 +76,11 @@ def work(arguments):
 
 def measured(number, arguments):
     """What the chief of so many workers prints."""
-    sockets = [socket.socket() for _ in range(number)]
-    for one in sockets:
-        one.bind(('localhost', 0))
-    addresses = [f'localhost:{one.getsockname()[1]}' for one in sockets]
-    for one in sockets:
-        one.close()
+    from tfdgm import cluster
+
     processes = [subprocess.Popen(
-        [sys.executable, __file__, '--worker', *sys.argv[1:]], stdout=subprocess.PIPE, text=True, env={
-            **os.environ, 'TF_CONFIG': json.dumps({
-                'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}})})
-        for index in range(number)]
+        [sys.executable, __file__, '--worker', *sys.argv[1:]], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, 'TF_CONFIG': described}) for described in cluster.on_this_machine(number)]
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
         raise SystemExit(f'A worker ended with status {max((process.returncode for process in processes), key=abs)}.')

@@ -10,9 +10,7 @@ timed by turns. The third table has the zoo's `ffjord_digits`, whose 50 test dig
 """
 
 import argparse
-import concurrent.futures
 import functools
-import multiprocessing
 import os
 from unittest import mock
 
@@ -21,7 +19,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from measure import seconds
+from measure import apart, seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -121,13 +119,11 @@ def main():
     parser.add_argument('--flow', action='append', choices=SYSTEMS, help='only these; all if left out')
     arguments = parser.parse_args()
     console = Console(width=130)
-    processes = concurrent.futures.ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context('spawn'), max_tasks_per_child=1)
     for shape in SHAPES:
         table = Table('flow', 'weights', 'train', 'score', 'sample', 'sample / score',
                       title=f'images a second under XLA, {"x".join(map(str, shape))} (in brackets: with XLA / without)')
         for system in arguments.flow or SYSTEMS:
-            rates = processes.submit(throughputs, system, shape, arguments.repeats).result()
+            rates = apart(throughputs, system, shape, arguments.repeats)
             weights = SYSTEMS[system](shape).count_params()
             table.add_row(system, f'{weights:,}', *(f'{rate:,.0f} ({rate / plain:.1f})' for rate, plain in rates),
                           f'{rates[1][0] / rates[2][0]:.2f}')

@@ -9,15 +9,13 @@ time that is given to a row allows.
 
 import argparse
 import os
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from unittest import mock
 
-import numpy as np
 import tensorflow as tf
-from measure import seconds, show_rows
+from measure import repeats_for, seconds, show_rows, some_events, training_step
 
 import tfdgm
 import tfdgm.trainer
@@ -32,38 +30,28 @@ SYSTEMS = {
 }
 
 
-def step(model, batch):
+def traced_step(model, batch):
     """One step of the model's training as a function, compiled already."""
-    iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
-    model.make_train_function()
-    model.reset_metrics()
-
-    def run():
-        model.train_function(iterator)
-
-    run()
-    return run
+    step = training_step(model, batch)
+    step()
+    return step
 
 
 def compare(make, jit_compile, duration):
     """The median times of a step with the guard and without, from steps for about `duration` seconds."""
     guarded, plain = make(), make()
-    levels = 256 if isinstance(guarded, tfdgm.FlowModel) else 2
-    batch = np.random.default_rng(0).integers(levels, size=(100, 28, 28, 1)).astype('float32')
+    batch = some_events(guarded, 100)
     for model in guarded, plain:
         model.compile('adam', jit_compile=jit_compile)
-        model.initialized_from(batch)
     with mock.patch.object(tfdgm.trainer, 'are_finite', lambda gradients: True), \
             mock.patch.object(tfdgm.execution.guard.Guard, 'has_fault', lambda self, *checks: tf.constant(False)), \
             mock.patch.object(tfdgm.trainer, 'apply_unless',
                               lambda fault, optimizer, gradients, weights, compiled, besides, terms: compiled(
                                   lambda: optimizer.apply(gradients, weights))()):
-        without = step(plain, batch)
-    with_guard = step(guarded, batch)
-    start = time.perf_counter()
-    with_guard()
-    repeats = int(duration / (2 * (time.perf_counter() - start)))
-    return seconds(with_guard, without, repeats=max(repeats, 5))
+        without = traced_step(plain, batch)
+    with_guard = training_step(guarded, batch)
+    repeats = repeats_for(with_guard, duration / 2, least=5, most=10_000)
+    return seconds(with_guard, without, repeats=repeats)
 
 
 def main():

@@ -1,6 +1,8 @@
 """What the benchmarks share: time, memory, and tables that take long."""
 
+import concurrent.futures
 import itertools
+import multiprocessing
 import pathlib
 import re
 import statistics
@@ -24,6 +26,37 @@ def seconds(*functions, repeats):
             function()
             own.append(time.perf_counter() - start)
     return [statistics.median(own) for own in times]
+
+
+def repeats_for(function, duration, least=3, most=100):
+    """How often a function can be run in so many seconds, once it has been compiled; within bounds."""
+    function()
+    start = time.perf_counter()
+    function()
+    return min(max(int(duration / (time.perf_counter() - start)), least), most)
+
+
+def apart(function, *args):
+    """What a function gives in a process of its own, which ends then, and with it the programs that XLA has made."""
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as process:
+        return process.submit(function, *args).result()
+
+
+def some_events(model, count):
+    """Random events in a model's support: float32 `[count, *event_shape]`."""
+    random, shape = np.random.default_rng(0), (count, *model.event_shape)
+    support = model.support
+    events = random.integers(support.levels, size=shape) if support.is_discrete else random.normal(size=shape)
+    return events.astype('float32')
+
+
+def training_step(model, data):
+    """A compiled model's step of `fit` on a batch, always the same one: a function without arguments."""
+    model.initialized_from(*data if isinstance(data, tuple) else (data,))
+    batches = iter(tf.data.Dataset.from_tensors(data).repeat())
+    model.make_train_function()
+    model.reset_metrics()
+    return lambda: model.train_function(batches)
 
 
 class Clock(keras.callbacks.Callback):

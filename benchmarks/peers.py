@@ -43,7 +43,7 @@ def speed(call, events, repeats):
 
 
 def of_tfdgm(system, x, repeats):
-    import tensorflow as tf
+    from measure import training_step
 
     import tfdgm
 
@@ -53,11 +53,8 @@ def of_tfdgm(system, x, repeats):
              'maf': lambda: tfdgm.MAF(NUMBERS, blocks=LAYERS, **hidden),
              'transformer': lambda: tfdgm.CausalTransformer(SITES, width=WIDTH, heads=HEADS, blocks=BLOCKS)}[system]()
     model.compile('adam')
-    model.initialized_from(x)
-    model.reset_metrics()
-    step, dist = model.make_train_function(), model.distribution()
-    batches = iter(tf.data.Dataset.from_tensors(x).repeat())
-    calls = lambda: step(batches), lambda: dist.log_prob(x).numpy(), lambda: dist.sample(len(x), seed=0).numpy()
+    step, dist = training_step(model, x), model.distribution()
+    calls = step, lambda: dist.log_prob(x).numpy(), lambda: dist.sample(len(x), seed=0).numpy()
     return [speed(call, len(x), repeats) for call in calls]
 
 

@@ -9,15 +9,11 @@ means for them on CPUs. `auto` is its time over that of the faster of the two.
 
 import argparse
 import functools
-import multiprocessing
 import os
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-import numpy as np
-import tensorflow as tf
-from measure import seconds, show_rows
+from measure import apart, repeats_for, seconds, show_rows, some_events, training_step
 
 import tfdgm
 
@@ -47,28 +43,18 @@ SYSTEMS = {
 
 def ratios(calls, duration):
     """XLA's time over that without it, and that of 'auto' over the shorter of the two."""
-    for call in calls:
-        call()
-    start = time.perf_counter()
-    calls[1]()
-    repeats = int(duration / 3 / (time.perf_counter() - start))
-    with_xla, without, auto = seconds(*calls, repeats=min(max(repeats, 3), 100))
+    with_xla, without, auto = seconds(*calls, repeats=repeats_for(calls[1], duration / 3))
     return with_xla / without, auto / min(with_xla, without)
 
 
 def measure(name, duration, batch):
     """The ratios of a system: of training, and of scoring."""
     models = [SYSTEMS[name]() for _ in range(3)]
-    x = np.random.default_rng(0)
-    x = (x.normal(size=(batch, *models[0].event_shape)) if not models[0].support.is_discrete else
-         x.integers(2, size=(batch, *models[0].event_shape))).astype('float32')
+    x = some_events(models[0], batch)
     steps, scores = [], []
     for model, jit_compile in zip(models, (True, False, 'auto')):
         model.compile('adam', jit_compile=jit_compile)
-        model.initialized_from(x)
-        model.reset_metrics()
-        iterator = iter(tf.data.Dataset.from_tensors(x).repeat())
-        steps.append(functools.partial(model.make_train_function(), iterator))
+        steps.append(training_step(model, x))
         scores.append(functools.partial(model.distribution().log_prob, x))
     return *ratios(steps, duration), *ratios(scores, duration)
 
@@ -79,13 +65,10 @@ def main():
     parser.add_argument('--seconds', type=float, default=10)
     parser.add_argument('--batch', type=int, default=64)
     arguments = parser.parse_args()
-    context = multiprocessing.get_context('spawn')
 
     def rows():
         for name in arguments.system or SYSTEMS:
-            with context.Pool(1) as pool:
-                yield name, *(f'{ratio:.2f}' for ratio in pool.apply(
-                    measure, (name, arguments.seconds, arguments.batch)))
+            yield name, *(f'{ratio:.2f}' for ratio in apart(measure, name, arguments.seconds, arguments.batch))
 
     show_rows(('system', 'training', 'auto', 'scoring', 'auto'), rows())
 

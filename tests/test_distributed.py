@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -52,28 +51,16 @@ def environment(**more):
     return {**os.environ, 'PYTHONPATH': path, 'TF_CPP_MIN_LOG_LEVEL': '3', **more}
 
 
-def addresses(number):
-    """Free ports of this machine."""
-    sockets = [socket.socket() for _ in range(number)]
-    for one in sockets:
-        one.bind(('localhost', 0))
-    found = [f'localhost:{one.getsockname()[1]}' for one in sockets]
-    for one in sockets:
-        one.close()
-    return found
-
-
 class Workers:
     """The processes of a training, each the command `tfdgm train … --strategy multi-worker`."""
 
     def __init__(self, number, config, folder):
-        described = {'worker': addresses(number)}
         self.processes = [subprocess.Popen(
             [sys.executable, '-m', 'zoo', 'train', str(config), '-o', str(folder), '--strategy', 'multi-worker'],
-            text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(
-                TF_CONFIG=json.dumps({'cluster': described, 'task': {'type': 'worker', 'index': index}})),
+            text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(TF_CONFIG=described),
             # A shell starts its background jobs deaf to Ctrl-C, and the tests may run in one.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) for index in range(number)]
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            for described in cluster.on_this_machine(number)]
 
     def __enter__(self):
         return self
@@ -183,12 +170,10 @@ def test_workers_with_another_recipe_are_refused(tmp_path):
     for folder, config in ((mine, WITHOUT_NOISE['made']), (other, described)):
         folder.mkdir()
         write(folder, config)
-    names = addresses(2)
     processes = [subprocess.Popen(
         [sys.executable, '-m', 'zoo', 'train', str(folder), '--strategy', 'multi-worker'], text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(TF_CONFIG=json.dumps(
-            {'cluster': {'worker': names}, 'task': {'type': 'worker', 'index': index}})))
-        for index, folder in enumerate((mine, other))]
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(TF_CONFIG=described))
+        for folder, described in zip((mine, other), cluster.on_this_machine(2))]
     said = [process.communicate(timeout=200)[1] for process in processes]
     assert [process.returncode for process in processes] == [1, 1], said
     assert 'Another worker is gone' in said[0]

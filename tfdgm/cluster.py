@@ -1,7 +1,9 @@
 """The cluster that TF_CONFIG describes: which workers train together, and which one this is; without TensorFlow."""
 
+import contextlib
 import json
 import os
+import socket
 from collections.abc import Mapping
 
 EXAMPLE = '{"cluster": {"worker": ["first:12345", "second:12345"]}, "task": {"type": "worker", "index": 0}}'
@@ -28,6 +30,28 @@ def require_cluster(environment: Mapping = os.environ):
     fault = fault_of(described)
     if fault:
         raise ValueError(f'TF_CONFIG {fault}; got {given}. Expected something like {EXAMPLE}.')
+
+
+def on_this_machine(number: int) -> list[str]:
+    """What TF_CONFIG says to each of several workers that are processes of this machine, at ports that are free now.
+
+    Args:
+        number: how many workers there are.
+
+    Returns:
+        A value of the environment variable for each, the chief first.
+
+    >>> from tfdgm import cluster
+    >>> first, second = cluster.on_this_machine(2)
+    >>> cluster.require_cluster({'TF_CONFIG': second})
+    """
+    with contextlib.ExitStack() as stack:  # All at once, so that no two are the same.
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(('localhost', 0))
+        addresses = [f'localhost:{one.getsockname()[1]}' for one in sockets]
+    return [json.dumps({'cluster': {WORKER: addresses}, 'task': {'type': WORKER, 'index': index}})
+            for index in range(number)]
 
 
 def fault_of(described) -> str | None:
