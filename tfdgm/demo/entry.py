@@ -26,6 +26,8 @@ from tfdgm.support import Integers
 EXAMPLES = 200
 KINDS = {'image': 'a picture of {} pixels', 'sound': 'a sound of {} steps', 'table': 'a row of {} numbers',
          'numbers': '{} numbers'}
+NOUNS = {'image': 'picture', 'sound': 'sound', 'table': 'row', 'numbers': 'event'}
+SITES = {'image': 'pixel', 'sound': 'step'}
 
 
 class Entry:
@@ -61,6 +63,16 @@ class Entry:
         return 'numbers'
 
     @property
+    def noun(self) -> str:
+        """What one calls an event of that kind."""
+        return NOUNS[self.kind]
+
+    @property
+    def site(self) -> str:
+        """What one calls a number of it."""
+        return SITES.get(self.kind, 'number')
+
+    @property
     def columns(self) -> list:
         """What the numbers of an event are called."""
         return [str(name) for name in files.columns_of(self.config) or range(self.model.num_sites)]
@@ -74,13 +86,13 @@ class Entry:
         facts = {'family': FAMILIES.get(family_of(self.config), 'one of your own'),
                  'class': f'tfdgm.{type(model).__name__}', 'parameters': f'{model.count_params():,}',
                  'trained on': self.config['dataset']['name'],
-                 'an event': f'{KINDS[self.kind].format(size)}, each value {model.support}'}
+                 'an event': f'{KINDS[self.kind].format(size)}, each {model.support}'}
         if model.condition is not None and not isinstance(model, CycleGAN | Classifier):
             facts['depends on'] = model.condition.describe()
         if 'nll' in results:
             figures = shown(results)
             bound = 'at most ' if getattr(model, 'is_bound', False) else ''
-            facts['on test data'] = f'{bound}{figures["nats"]} nats, {figures.get("bits/dim", "-")} bits a number'
+            facts['on test data'] = f'{bound}{figures["nats"]} nats, {figures.get("bits/dim", "-")} bits/dim'
         elif 'accuracy' in results:
             facts['on test data'] = f'{results["accuracy"]:.2%} of the labels are right'
         elif 'frechet_distance' in measures:
@@ -179,6 +191,11 @@ class Entry:
 
         events = self.examples[0] if self.has_data else views.drawn(self, 16)
         return float(events.min()), float(events.max())
+
+    @property
+    def shades(self) -> int:
+        """How many shades there are from black to white."""
+        return self.model.support.levels if isinstance(self.model.support, Integers) else 256
 
     def values_of(self, shades: np.ndarray) -> np.ndarray:
         """The values of shades from 0, black, to 1, white."""

@@ -12,7 +12,7 @@ from tfdgm.demo import views
 from tfdgm.demo.entry import Entry, values_of_condition
 from tfdgm.demo.pad import Pad, shades_and_mask
 
-DRAW, EXAMPLE, DRAWING, FILE = 'a draw of the model', 'an example of its data', 'my own drawing', 'my own picture'
+DRAW, EXAMPLE, DRAWING, FILE = 'a sample of the model', 'test data', 'my own drawing', 'my own picture'
 
 
 def explained(function: Callable) -> Callable:
@@ -35,6 +35,7 @@ class Given:
         example: what the example of a number is; None where there are no data.
         draw: what the draw of a seed is, given the values of `asked`; None where there is none.
         values_of: from shades, 0 to 1, to values.
+        shades: how many shades a drawing has.
         label: what stands above.
 
     Attributes:
@@ -42,7 +43,7 @@ class Given:
     """
 
     def __init__(self, entry: Entry, shape: tuple, example: Callable | None, draw: Callable | None,
-                 values_of: Callable, label: str):
+                 values_of: Callable, shades: int, label: str):
         self.shape, self.example, self.draw, self.values_of = shape, example, draw, values_of
         is_image = len(shape) == 3
         sources = [*([DRAW] if draw else []), *([EXAMPLE] if example else []),
@@ -51,7 +52,7 @@ class Given:
         self.source = gr.Radio(sources, value=sources[0], label=label, visible=len(sources) > 1)
         self.number = number('Which one', visible=sources[0] in (DRAW, EXAMPLE))
         rows, columns = shape[:2] if is_image else (1, 1)
-        self.pad = Pad(rows, columns, visible=sources[0] == DRAWING)
+        self.pad = Pad(rows, columns, shades, visible=sources[0] == DRAWING)
         self.file = gr.Image(type='pil', image_mode='RGB', sources=['upload', 'clipboard'], height=260,
                              label='A picture; the square in its middle is taken', visible=sources[0] == FILE)
         self.inputs = [self.source, self.number, self.pad, self.file]
@@ -106,7 +107,7 @@ class Asked:
             self.given = Given(
                 entry, condition.shape, (lambda index: entry.examples[1][index % len(entry.examples[1])])
                 if entry.has_data else None, None, functools.partial(values_of_condition, condition),
-                'What it is given')
+                condition.levels or 256, 'What it is given')
             self.inputs = self.given.inputs
         elif condition is not None:
             self.inputs = [gr.Textbox(', '.join(['0'] * condition.size), label=f'Given: {condition.describe()}',
@@ -132,7 +133,8 @@ def event_given(entry: Entry, asked: Asked | None, label: str) -> Given:
         return views.drawn(entry, 1, seed, asked.read(*values))[0]
 
     example = (lambda index: entry.examples[0][index % len(entry.examples[0])]) if entry.has_data else None
-    return Given(entry, entry.model.event_shape, example, draw if asked else None, entry.values_of, label)
+    return Given(entry, entry.model.event_shape, example, draw if asked else None, entry.values_of,
+                 entry.shades, label)
 
 
 def number(label: str, **options) -> gr.Number:

@@ -1,7 +1,7 @@
 // A pad of as many cells as an image has pixels. A cell holds a shade from 0 (paper) to 1 (ink), or -1: not known.
 const canvas = element.querySelector('canvas')
 const context = canvas.getContext('2d')
-const { rows, columns, start } = props
+const { rows, columns, start, shades } = props
 const cell = Math.max(4, Math.round(448 / Math.max(rows, columns)))
 const radius = Math.max(0.6, Math.max(rows, columns) / 25)
 let cells = [...props.value], tool = 'ink', last = null
@@ -27,7 +27,8 @@ function paint(x, y) {
         const distance = Math.hypot(index % columns + 0.5 - x, Math.floor(index / columns) + 0.5 - y)
         const cover = Math.min(1, radius + 0.5 - distance)
         if (cover < 0.25) return shade
-        return tool === 'ink' ? Math.max(shade, cover) : tool === 'paper' ? 0 : -1
+        if (tool !== 'ink') return tool === 'paper' ? 0 : -1
+        return Math.max(shade, Math.round(cover * (shades - 1)) / (shades - 1))
     })
 }
 

@@ -21,7 +21,6 @@ button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2
 TOOL = '<button type="button" data-tool="{0}" aria-pressed="{2}">{1}</button>'
 ACTION = '<button type="button" data-action="{0}">{1}</button>'
 
-from gradio.events import Dependency
 
 class Pad(gr.HTML):
     """A pad of `rows` times `columns` cells.
@@ -31,11 +30,12 @@ class Pad(gr.HTML):
     Args:
         rows: how many.
         columns: how many.
+        shades: how many shades a cell can have, at least 2.
         unknown: whether cells can be unknown; the lower half is, at first.
         **options: of `gradio.HTML`.
     """
 
-    def __init__(self, rows: int, columns: int, unknown: bool = False, **options):
+    def __init__(self, rows: int, columns: int, shades: int, unknown: bool = False, **options):
         start = np.zeros([rows, columns])
         if unknown:
             start[rows // 2:] = UNKNOWN
@@ -44,12 +44,12 @@ class Pad(gr.HTML):
         if unknown:
             tools.append(('unknown', 'Unknown', 'false'))
             actions.append(('forget', 'All unknown'))
-        buttons = ''.join([*(TOOL.format(*tool) for tool in tools), *(ACTION.format(*action) for action in actions)])
+        buttons = [''.join(TOOL.format(*tool) for tool in tools), ''.join(ACTION.format(*each) for each in actions)]
         start = start.ravel().tolist()
         super().__init__(
             start, html_template='<div class="sheet"><canvas role="img" aria-label="pad to draw on"></canvas>'
-                                 f'<div class="tools">{buttons}</div></div>',
-            css_template=STYLE, js_on_load=SCRIPT, rows=rows, columns=columns, start=start, **options)
+                                 + ''.join(f'<div class="tools">{row}</div>' for row in buttons) + '</div>',
+            css_template=STYLE, js_on_load=SCRIPT, rows=rows, columns=columns, start=start, shades=shades, **options)
 
     def get_block_name(self):
         """The component of Gradio's page that shows it."""

@@ -20,7 +20,7 @@ TITLE = 'tfdgm: models to try'
 KEPT = 3
 ALL = 'all families'
 STYLE = """
-.gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1080px !important; width: 100% !important; margin: 0 auto !important; }
 .head h1 { font-size: 1.6rem; font-weight: 650; margin: .4rem 0 .2rem; }
 .head p, .entry p { color: var(--body-text-color-subdued); margin: 0; max-width: 46rem; }
 .entry dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .6rem 1.2rem;
@@ -30,6 +30,7 @@ STYLE = """
 .entry summary { cursor: pointer; margin-top: .8rem; font-size: .85rem; color: var(--body-text-color-subdued); }
 .entry li { font-size: .85rem; color: var(--body-text-color-subdued); margin-left: 1.2rem; list-style: disc; }
 .picture img { image-rendering: pixelated; object-fit: contain; }
+.caption { font-size: .85rem; color: var(--body-text-color-subdued); }
 .fault { color: var(--error-text-color); }
 """
 

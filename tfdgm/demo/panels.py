@@ -22,8 +22,9 @@ COMPLETIONS = 8
 
 
 def picture(label: str, value=None, height: int | None = None, **options) -> gr.Image:
-    """A picture that the page makes."""
-    return gr.Image(value, label=label, format='png', interactive=False, height=height,
+    """A picture that the page makes, below what it shows."""
+    gr.Markdown(label, elem_classes='caption', visible=options.get('visible', True))
+    return gr.Image(value, label=label, show_label=False, format='png', interactive=False, height=height,
                     buttons=['download', 'fullscreen'], elem_classes='picture', **options)
 
 
@@ -38,25 +39,20 @@ def samples(entry: Entry, folder: pathlib.Path):
     at_first, most = COUNTS[entry.kind]
     with gr.Row():
         with gr.Column(**LEFT):
-            gr.Markdown('New events that the model makes up. The same seed gives the same ones.')
+            gr.Markdown(f'New {entry.noun}s that the model makes up. The same seed gives the same ones.')
             count = gr.Slider(1, most, at_first, step=1, label='How many')
             seed = number('Seed')
-            asked = Asked(entry)
+            asked, axes = Asked(entry), axes_of(entry)
             button = gr.Button('Draw', variant='primary')
         with gr.Column(**RIGHT):
             if entry.kind == 'image':
-                outputs = [picture('Samples', None if asked.given else stored(entry))]
+                outputs = [picture('Samples', None if asked.given else stored(entry), 480)]
             elif entry.kind == 'sound':
                 outputs = [gr.Audio(label='Samples, one after the other', interactive=False),
                            picture('Their spectrograms: louder is brighter')]
             else:
-                outputs = [gr.Plot(label='Two numbers of each')] if entry.model.num_sites > 1 else []
+                outputs = [gr.Plot(show_label=False)] if entry.model.num_sites > 1 else []
                 outputs.append(gr.Dataframe(headers=entry.columns, label='Samples', interactive=False, max_height=320))
-    axes = []
-    if entry.kind == 'table' and entry.model.num_sites > 2:
-        with gr.Row():
-            axes = [gr.Dropdown(list(zip(entry.columns, range(len(entry.columns)))), value=place, label=label)
-                    for place, label in ((0, 'Across'), (1, 'Up'))]
 
     @explained
     def show(count, seed, *values):
@@ -77,6 +73,14 @@ def samples(entry: Entry, folder: pathlib.Path):
         axis.change(show, inputs, outputs)
 
 
+def axes_of(entry: Entry) -> list[gr.Dropdown]:
+    """Asks which two numbers of a row to plot, where there are more."""
+    if entry.kind != 'table' or entry.model.num_sites < 3:
+        return []
+    places = list(zip(entry.columns, range(len(entry.columns))))
+    return [gr.Dropdown(places, value=place, label=label) for place, label in ((0, 'Across'), (1, 'Up'))]
+
+
 def completion(entry: Entry):
     """Draws what is missing of a drawing."""
     shape = entry.model.event_shape
@@ -84,18 +88,17 @@ def completion(entry: Entry):
         with gr.Column(**LEFT):
             if shape[-1] == 1:
                 gr.Markdown('Draw on the pad. The **blue** part is unknown: the model draws it, given the rest.')
-                pad = Pad(*shape[:2], unknown=True)
+                pad = Pad(*shape[:2], entry.shades, unknown=True)
                 with gr.Row():
-                    starts = [gr.Button('Half of a draw', size='sm')]
+                    starts = [gr.Button('Start with half a sample', size='sm')]
                     if entry.has_data:
-                        starts.append(gr.Button('Half of an example', size='sm'))
+                        starts.append(gr.Button('… half a test picture', size='sm'))
             else:
                 gr.Markdown('The upper half of a picture is known; the model draws the lower one, given that.')
             asked = Asked(entry)
             given = event_given(entry, asked, 'The picture') if shape[-1] == 3 else None
-            steps = chain_steps(entry)
-            seed = number('Seed')
             button = gr.Button('Complete', variant='primary')
+            steps, seed = chain_steps(entry), number('Seed')
         with gr.Column(**RIGHT):
             out, said = picture('What is known, and completions'), gr.Markdown()
     first = [pad] if given is None else given.inputs
@@ -177,17 +180,19 @@ def likelihood(entry: Entry, tab: gr.Tab):
     """Scores an event, site by site where that is known."""
     with gr.Row():
         with gr.Column(**LEFT):
-            what = ('How likely is an event under the model? Each site is judged **given those before it**: bright is '
-                    'what it did not expect.' if entry.scores_sites else 'How likely is an event under the model?')
-            gr.Markdown(what)
+            what = ''
+            if entry.scores_sites:
+                what = f' It judges each {entry.site} **given those before it**; bright is what it did not expect.'
+            gr.Markdown(f'How likely is a {entry.noun} under the model?{what}')
             asked = Asked(entry)
-            given = event_given(entry, asked, 'The event')
+            given = event_given(entry, asked, f'The {entry.noun}')
             button = gr.Button('Score', variant='primary')
         with gr.Column(**RIGHT):
-            said = gr.Markdown(elem_classes='figure')
-            with gr.Row():
-                shown = picture('The event', height=320, visible=entry.kind == 'image', min_width=240)
-                sites = gr.Plot(label='Surprise, site by site', visible=entry.scores_sites, min_width=280)
+            said = gr.Markdown()
+            if entry.scores_sites:
+                shown = gr.Plot(show_label=False, elem_classes='picture')
+            else:
+                shown = picture('', height=320, visible=entry.kind == 'image')
 
     @explained
     def score(*values):
@@ -195,11 +200,13 @@ def likelihood(entry: Entry, tab: gr.Tab):
         event = given.read(*own, *conditions)
         found = views.scored(entry, event, asked.read(*conditions))
         bound = 'at least ' if getattr(entry.model, 'is_bound', False) else ''
-        return (f'### {bound}{found.nats:,.2f} nats\n\n{found.bits_per_dim:.4f} bits a number. ' + meaning(entry),
-                views.grid(entry, event[None], pixels=320) if entry.kind == 'image' else None,
-                views.surprise(entry, event, found.sites) if entry.scores_sites else None)
+        words = (f'### {bound}{found.nats:,.2f} nats\n\n{found.bits_per_dim:.4f} bits for each number of it. '
+                 f'{meaning(entry)}')
+        if entry.scores_sites:
+            return words, views.surprise(entry, event, found.sites)
+        return words, views.grid(entry, event[None], pixels=320) if entry.kind == 'image' else None
 
-    inputs, outputs = [*given.inputs, *asked.inputs], [said, shown, sites]
+    inputs, outputs = [*given.inputs, *asked.inputs], [said, shown]
     button.click(score, inputs, outputs)
     tab.select(score, inputs, outputs)
 
@@ -229,7 +236,7 @@ def latent_space(entry: Entry, tab: gr.Tab):
                 right, down = (gr.Slider(low, high, 0, step=(high - low) / 60, label=name) for name in names)
                 seed = number('Seed of the draws', visible=not in_plane)
             with gr.Column(**RIGHT):
-                here = picture('The event there', height=320)
+                here = picture(f'The {entry.noun} there', height=320)
                 if in_plane and entry.model.condition is None:
                     plane = picture('All of the plane')
 
@@ -269,7 +276,7 @@ def translation(entry: Entry):
             given = Given(
                 entry, entry.model.event_shape, (lambda index: np.stack(
                     [part[index % len(part)] for part in entry.examples])) if entry.has_data else None,
-                None, entry.values_of, 'The picture')
+                None, entry.values_of, entry.shades, 'The picture')
             button = gr.Button('Translate', variant='primary')
         with gr.Column(**RIGHT):
             out = picture('The picture, its translation, and that translated back')

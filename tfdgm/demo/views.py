@@ -183,15 +183,10 @@ def sounds(entry: Entry, events: np.ndarray, folder: pathlib.Path) -> tuple[str,
     return str(folder / 'sounds.wav'), str(folder / 'spectrograms.png')
 
 
-def figure(width: float = 7., height: float = 5.) -> tuple:
-    """An empty figure and its axes."""
-    made = Figure(figsize=(width, height), layout='constrained', dpi=110)
-    return made, made.add_subplot()
-
-
 def scatter(entry: Entry, events: np.ndarray, across: int = 0, up: int = 1) -> Figure:
     """Two numbers of each sample as a point, over those of real data; in the plane also the density."""
-    made, axes = figure()
+    made = Figure(figsize=(7, 5), layout='constrained', dpi=110)
+    axes = made.add_subplot()
     real = entry.examples[0] if entry.has_data else events
     if entry.scores and entry.model.num_sites == 2 and entry.model.condition is None:
         both = np.concatenate([real, events])[:, [across, up]]
@@ -209,24 +204,24 @@ def scatter(entry: Entry, events: np.ndarray, across: int = 0, up: int = 1) -> F
 
 
 def surprise(entry: Entry, event: np.ndarray, sites: np.ndarray) -> Figure:
-    """The surprise at each site of an event, -log p in nats: a heat map of an image, else bars or a line."""
-    if entry.kind == 'image':
-        made = Figure(figsize=(4.4, 3.8), layout='constrained', dpi=110)
-        axes = made.add_subplot()
-        drawing = axes.imshow(-sites.sum(axis=-1), cmap='inferno')
-        axes.set_axis_off()
-        made.colorbar(drawing, ax=axes, label='surprise, −log p in nats', shrink=0.9)
-        return made
-    made, axes = figure(7., 3.6)
-    if entry.kind == 'sound':
-        made.clear()
-        above, axes = made.subplots(2, 1, sharex=True)
+    """An event, and the surprise at each of its sites, -log p in nats: a heat map of an image, else bars or a line."""
+    image = entry.kind == 'image'
+    made = Figure(figsize=(8, 3.6) if image else (7, 4), layout='constrained', dpi=110)
+    if image:
+        left, right = made.subplots(1, 2, width_ratios=(1, 1.2))
+        left.imshow(grid(entry, event[None]))
+        drawing = right.imshow(-sites.sum(axis=-1), cmap='inferno')
+        made.colorbar(drawing, ax=right, label='surprise, −log p in nats')
+        for axes in left, right:
+            axes.set_axis_off()
+    elif entry.kind == 'sound':
+        above, below = made.subplots(2, 1, sharex=True)
         above.plot(np.ravel(event), linewidth=0.5, color='0.4')
         above.set_ylabel('level')
-        axes.plot(-np.ravel(sites), linewidth=0.5, color='tab:red')
-        axes.set(xlabel='step', ylabel='surprise, nats')
+        below.plot(-np.ravel(sites), linewidth=0.5, color='tab:red')
+        below.set(xlabel='step', ylabel='surprise, nats')
     else:
+        axes = made.add_subplot()
         axes.barh(entry.columns[::-1], -np.ravel(sites)[::-1], color='tab:red')
-        axes.set_xlabel('surprise, −log density in nats')
+        axes.set_xlabel('surprise, −log p in nats')
     return made
-
