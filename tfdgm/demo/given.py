@@ -10,7 +10,7 @@ from PIL import Image as Photograph
 from tfdgm.conditions import Image, Label, Labels
 from tfdgm.demo import views
 from tfdgm.demo.entry import Entry, values_of_condition
-from tfdgm.demo.pad import Pad, shades_and_mask
+from tfdgm.demo.pad import pad, shades_and_mask
 
 DRAW, EXAMPLE, DRAWING, FILE = 'a sample of the model', 'test data', 'my own drawing', 'my own picture'
 
@@ -52,7 +52,7 @@ class Given:
         self.source = gr.Radio(sources, value=sources[0], label=label, visible=len(sources) > 1)
         self.number = number('Which one', visible=sources[0] in (DRAW, EXAMPLE))
         rows, columns = shape[:2] if is_image else (1, 1)
-        self.pad = Pad(rows, columns, shades, visible=sources[0] == DRAWING)
+        self.pad = pad(rows, columns, shades, visible=sources[0] == DRAWING)
         self.file = gr.Image(type='pil', image_mode='RGB', sources=['upload', 'clipboard'], height=260,
                              label='A picture; the square in its middle is taken', visible=sources[0] == FILE)
         self.inputs = [self.source, self.number, self.pad, self.file]

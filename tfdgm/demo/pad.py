@@ -1,4 +1,4 @@
-"""Pad: a pad to draw on with as many cells as an image has pixels, some of which may be left for a model to fill in."""
+"""A pad to draw on with as many cells as an image has pixels, some of which may be left for a model to fill in."""
 
 import pathlib
 
@@ -22,7 +22,7 @@ TOOL = '<button type="button" data-tool="{0}" aria-pressed="{2}">{1}</button>'
 ACTION = '<button type="button" data-action="{0}">{1}</button>'
 
 
-class Pad(gr.HTML):
+def pad(rows: int, columns: int, shades: int, unknown: bool = False, **options) -> gr.HTML:
     """A pad of `rows` times `columns` cells.
 
     Its value is a list of a number for each cell, row by row: a shade from 0, paper, to 1, ink; or -1, not known.
@@ -34,26 +34,18 @@ class Pad(gr.HTML):
         unknown: whether cells can be unknown; the lower half is, at first.
         **options: of `gradio.HTML`.
     """
-
-    def __init__(self, rows: int, columns: int, shades: int, unknown: bool = False, **options):
-        start = np.zeros([rows, columns])
-        if unknown:
-            start[rows // 2:] = UNKNOWN
-        tools = [('ink', 'Ink', 'true'), ('paper', 'Paper', 'false')]
-        actions = [('clear', 'Clear')]
-        if unknown:
-            tools.append(('unknown', 'Unknown', 'false'))
-            actions.append(('forget', 'All unknown'))
-        buttons = [''.join(TOOL.format(*tool) for tool in tools), ''.join(ACTION.format(*each) for each in actions)]
-        start = start.ravel().tolist()
-        super().__init__(
-            start, html_template='<div class="sheet"><canvas role="img" aria-label="pad to draw on"></canvas>'
-                                 + ''.join(f'<div class="tools">{row}</div>' for row in buttons) + '</div>',
-            css_template=STYLE, js_on_load=SCRIPT, rows=rows, columns=columns, start=start, shades=shades, **options)
-
-    def get_block_name(self):
-        """The component of Gradio's page that shows it."""
-        return 'html'
+    start = np.zeros([rows, columns])
+    tools, actions = [('ink', 'Ink', 'true'), ('paper', 'Paper', 'false')], [('clear', 'Clear')]
+    if unknown:
+        start[rows // 2:] = UNKNOWN
+        tools.append(('unknown', 'Unknown', 'false'))
+        actions.append(('forget', 'All unknown'))
+    buttons = ''.join(TOOL.format(*tool) for tool in tools), ''.join(ACTION.format(*each) for each in actions)
+    start = start.ravel().tolist()
+    return gr.HTML(
+        start, html_template='<div class="sheet"><canvas role="img" aria-label="pad to draw on"></canvas>'
+                             + ''.join(f'<div class="tools">{row}</div>' for row in buttons) + '</div>',
+        css_template=STYLE, js_on_load=SCRIPT, rows=rows, columns=columns, start=start, shades=shades, **options)
 
 
 def shades_and_mask(value: list, shape: tuple) -> tuple[np.ndarray, np.ndarray]:

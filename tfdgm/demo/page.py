@@ -23,7 +23,7 @@ STYLE = """
 .gradio-container { max-width: 1080px !important; width: 100% !important; margin: 0 auto !important; }
 .head h1 { font-size: 1.6rem; font-weight: 650; margin: .4rem 0 .2rem; }
 .head p, .entry p { color: var(--body-text-color-subdued); margin: 0; max-width: 46rem; }
-.entry dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .6rem 1.2rem;
+.entry dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .6rem 1.2rem;
             margin: .8rem 0 0; }
 .entry dt { font-size: .75rem; color: var(--body-text-color-subdued); }
 .entry dd { margin: 0; font-size: .9rem; overflow-wrap: anywhere; }
@@ -31,6 +31,7 @@ STYLE = """
 .entry li { font-size: .85rem; color: var(--body-text-color-subdued); margin-left: 1.2rem; list-style: disc; }
 .picture img { image-rendering: pixelated; object-fit: contain; }
 .caption { font-size: .85rem; color: var(--body-text-color-subdued); }
+@media (max-width: 640px) { button[role=tab] { padding: 0 8px !important; } }
 .fault { color: var(--error-text-color); }
 """
 
@@ -60,8 +61,8 @@ def build(names: list[str], folder_of: Callable[[str], pathlib.Path], first: str
         with gr.Row():
             family = gr.Dropdown([('All families', ALL), *((title, key) for key, title in FAMILIES.items()
                                                           if key in families.values())],
-                                 value=ALL, label='Family', filterable=False)
-            name = gr.Dropdown(names, value=first, label='Model')
+                                 value=ALL, label='Family', filterable=False, min_width=260)
+            name = gr.Dropdown(names, value=first, label='Model', min_width=260)
         family.change(lambda family, name: gr.update(
             choices=choices(family), value=name if name in choices(family) else choices(family)[0]),
             [family, name], name, show_progress='hidden')

@@ -12,7 +12,7 @@ from tfdgm.boltzmann import UnnormalizedModel
 from tfdgm.demo import views
 from tfdgm.demo.entry import Entry
 from tfdgm.demo.given import Asked, Given, event_given, explained, number
-from tfdgm.demo.pad import Pad, on_pad, shades_and_mask
+from tfdgm.demo.pad import on_pad, pad, shades_and_mask
 from tfdgm.pretrained import GRID, cards
 
 LEFT, RIGHT = {'scale': 2, 'min_width': 300}, {'scale': 3, 'min_width': 320}
@@ -88,11 +88,11 @@ def completion(entry: Entry):
         with gr.Column(**LEFT):
             if shape[-1] == 1:
                 gr.Markdown('Draw on the pad. The **blue** part is unknown: the model draws it, given the rest.')
-                pad = Pad(*shape[:2], entry.shades, unknown=True)
+                sheet = pad(*shape[:2], entry.shades, unknown=True)
                 with gr.Row():
                     starts = [gr.Button('Start with half a sample', size='sm')]
                     if entry.has_data:
-                        starts.append(gr.Button('… half a test picture', size='sm'))
+                        starts.append(gr.Button('Start with half a test picture', size='sm'))
             else:
                 gr.Markdown('The upper half of a picture is known; the model draws the lower one, given that.')
             asked = Asked(entry)
@@ -101,7 +101,7 @@ def completion(entry: Entry):
             steps, seed = chain_steps(entry), number('Seed')
         with gr.Column(**RIGHT):
             out, said = picture('What is known, and completions'), gr.Markdown()
-    first = [pad] if given is None else given.inputs
+    first = [sheet] if given is None else given.inputs
 
     @explained
     def complete(steps, seed, *values):
@@ -129,10 +129,10 @@ def completion(entry: Entry):
             return on_pad((event - low) / (high - low), views.halved(shape))
 
         starts[0].click(explained(lambda seed, *values: half_of(
-            views.drawn(entry, 1, int(seed), asked.read(*values))[0])), [seed, *asked.inputs], pad)
+            views.drawn(entry, 1, int(seed), asked.read(*values))[0])), [seed, *asked.inputs], sheet)
         if entry.has_data:
             starts[1].click(explained(lambda seed: half_of(
-                entry.examples[0][int(seed) % len(entry.examples[0])])), seed, pad)
+                entry.examples[0][int(seed) % len(entry.examples[0])])), seed, sheet)
 
 
 def chain_steps(entry: Entry) -> gr.Slider:
