@@ -23,7 +23,7 @@ STYLE = """
 .gradio-container { max-width: 1080px !important; width: 100% !important; margin: 0 auto !important; }
 .head h1 { font-size: 1.6rem; font-weight: 650; margin: .4rem 0 .2rem; }
 .head p, .entry p { color: var(--body-text-color-subdued); margin: 0; max-width: 46rem; }
-.entry dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .6rem 1.2rem;
+.entry dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .6rem 1.2rem;
             margin: .8rem 0 0; }
 .entry dt { font-size: .75rem; color: var(--body-text-color-subdued); }
 .entry dd { margin: 0; font-size: .9rem; overflow-wrap: anywhere; }
@@ -31,6 +31,7 @@ STYLE = """
 .entry li { font-size: .85rem; color: var(--body-text-color-subdued); margin-left: 1.2rem; list-style: disc; }
 .picture img { image-rendering: pixelated; object-fit: contain; }
 .caption { font-size: .85rem; color: var(--body-text-color-subdued); }
+@media (max-width: 640px) { .entry dl { grid-template-columns: 1fr 1fr; } }
 @media (max-width: 640px) { button[role=tab] { padding: 0 8px !important; } }
 .fault { color: var(--error-text-color); }
 """
@@ -81,25 +82,19 @@ def build(names: list[str], folder_of: Callable[[str], pathlib.Path], first: str
 def show_entry(entry: Entry, folder: pathlib.Path):
     """Puts a model's facts and panels on the page."""
     gr.HTML(described(entry))
-    with gr.Tabs():
-        if entry.draws:
-            with gr.Tab('Samples'):
-                panels.samples(entry, folder)
-        if entry.completes:
-            with gr.Tab('Complete'):
-                (panels.completion if entry.kind == 'image' else panels.rows_completed)(entry)
-        if entry.scores:
-            with gr.Tab('Likelihood') as tab:
-                panels.likelihood(entry, tab)
-        if entry.walks:
-            with gr.Tab('Latent space') as tab:
-                panels.latent_space(entry, tab)
-        if entry.translates:
-            with gr.Tab('Translate'):
-                panels.translation(entry)
-        if entry.classifies:
-            with gr.Tab('Labels'):
-                panels.labels(entry)
+    shown = [(title, panel) for can, title, panel in (
+        (entry.draws, 'Samples', lambda tab: panels.samples(entry, folder)),
+        (entry.completes, 'Complete', lambda tab: (
+            panels.completion if entry.kind == 'image' else panels.rows_completed)(entry)),
+        (entry.scores, 'Likelihood', lambda tab: panels.likelihood(entry, tab)),
+        (entry.walks, 'Latent space', lambda tab: panels.latent_space(entry, tab)),
+        (entry.translates, 'Translate', lambda tab: panels.translation(entry)),
+        (entry.classifies, 'Labels', lambda tab: panels.labels(entry))) if can]
+    # Named after the model: Gradio would look for the tab that was open before, and show none.
+    with gr.Tabs(selected=f'{entry.name}: {shown[0][0]}' if shown else None):
+        for title, panel in shown:
+            with gr.Tab(title, id=f'{entry.name}: {title}') as tab:
+                panel(tab)
 
 
 def described(entry: Entry) -> str:

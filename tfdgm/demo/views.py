@@ -193,8 +193,10 @@ def scatter(entry: Entry, events: np.ndarray, across: int = 0, up: int = 1) -> F
         sides = np.linspace(both.min(axis=0), both.max(axis=0), RASTER).T
         points = np.stack(np.meshgrid(*sides), axis=-1)[..., np.argsort([across, up])]
         with entry.lock:
-            density = np.exp(entry.model.distribution().log_prob(points.reshape(-1, 2)).numpy())
-        axes.pcolormesh(*sides, density.reshape(RASTER, RASTER), cmap='Blues', shading='gouraud')
+            log_density = entry.model.distribution().log_prob(points.reshape(-1, 2)).numpy()
+        # In parts of the highest, which may be beyond all numbers.
+        density = np.exp(log_density - log_density.max()).reshape(RASTER, RASTER)
+        axes.pcolormesh(*sides, density, cmap='Blues', shading='gouraud')
     if entry.has_data:
         axes.plot(real[:, across], real[:, up], '.', color='0.6', markersize=4, label='test data')
     axes.plot(events[:, across], events[:, up], '.', color='tab:orange', markersize=5, label='samples')
