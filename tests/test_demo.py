@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image as Photograph
@@ -17,10 +18,10 @@ from PIL import Image as Photograph
 import tfdgm
 import zoo
 from tests.test_cli import random_folder, run
+from tfdgm import pretrained
 from tfdgm.command_line import demo
 from tfdgm.conditions import Image, Label, Vector, Vectors
 
-demo.require_gradio()
 gr = pytest.importorskip('gradio', reason="the demo needs pip install 'tfdgm[demo]'")
 
 from tfdgm.demo import given, page, panels, views  # noqa: E402
@@ -160,15 +161,19 @@ def test_what_a_model_cannot_do_is_said():
 
 
 def test_a_table_has_rows_a_plot_of_two_columns_and_completions(tmp_path):
-    entry = Entry('plane', random_folder(tmp_path, tfdgm.NADE(
-        2, output=tfdgm.outputs.MixtureOfGaussians(2)), {'name': 'moons'}))
+    model, dataset = tfdgm.NADE(2, output=tfdgm.outputs.MixtureOfGaussians(2), hidden_units=4), {'name': 'moons'}
+    model.compile()
+    model.fit(tfdgm.planes.moons(500), verbose=0)
+    config = {'model': keras.saving.serialize_keras_object(model), 'dataset': dataset, 'training': {}}
+    pretrained.write_config(tmp_path, pretrained.save_weights(model, tmp_path, config))
+    entry = Entry('plane', tmp_path)
     assert entry.kind == 'table' and entry.columns == ['0', '1'] and entry.has_data
     tabs, functions = shown(entry, tmp_path)
     assert tabs == ['Samples', 'Complete', 'Likelihood']
     figure, rows = answered(functions[0])
     assert np.shape(rows) == (200, 2)
     density, real, drawn = figure.axes[0].collections[0], *figure.axes[0].lines
-    assert 0 <= density.get_array().min() and density.get_array().max() == 1
+    assert density.get_array().min() >= 0 and density.get_array().max() == 1
     assert len(real.get_xdata()) == 200 and len(drawn.get_xdata()) == 200
     completions, said = answered(functions[1])
     assert len(completions) == panels.COMPLETIONS and len({row[0] for row in completions}) == 1
@@ -328,6 +333,34 @@ def test_without_gradio_the_message_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(builtins, '__import__', without)
     assert "pip install 'tfdgm[demo]'" in fails('nade_digits')
+
+
+@pytest.mark.parametrize('options, opened', [(['--open'], ['http://here/']), (['--no-open'], [])])
+def test_the_command_shows_all_models_and_opens_the_browser_if_it_should(elsewhere, monkeypatch, options, opened):
+    asked, seen = {}, []
+
+    def serve(names, folder_of, first, host, port, started):
+        asked.update(names=names, folder=folder_of(first), first=first, host=host)
+        started('http://here/')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, 'serve', serve)
+    monkeypatch.setattr(demo.webbrowser, 'open', seen.append)
+    random_folder(elsewhere, tfdgm.Independent((8, 8, 1)))
+    result = run('demo', str(elsewhere), '--port', free_port(), *options)
+    assert result.status == 0 and 'http://here/ shows the page' in result.out and 'Ended.' in result.out
+    assert seen == opened
+    assert asked == {'names': [str(elsewhere), *zoo.names()], 'folder': elsewhere, 'first': str(elsewhere),
+                     'host': '127.0.0.1'}
+
+
+def test_a_port_that_is_taken_meanwhile_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
+    monkeypatch.setattr(page.tempfile, 'tempdir', None)
+    monkeypatch.setenv('no_proxy', '')
+    with socket.create_server(('127.0.0.1', 0)) as server, pytest.raises(OSError, match='port'):
+        page.serve(['nade_digits'], zoo.folder, 'nade_digits', '127.0.0.1', server.getsockname()[1], pytest.fail)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
