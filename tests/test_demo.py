@@ -357,6 +357,7 @@ def test_the_command_shows_all_models_and_opens_the_browser_if_it_should(elsewhe
 def test_a_port_that_is_taken_meanwhile_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv('TMPDIR', str(tmp_path))
     monkeypatch.setattr(page.tempfile, 'tempdir', None)
+    monkeypatch.setenv('GRADIO_TEMP_DIR', '')
     monkeypatch.setenv('no_proxy', '')
     with socket.create_server(('127.0.0.1', 0)) as server, pytest.raises(OSError, match='port'):
         page.serve(['nade_digits'], zoo.folder, 'nade_digits', '127.0.0.1', server.getsockname()[1], pytest.fail)
