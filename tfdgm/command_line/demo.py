@@ -63,10 +63,9 @@ def require_gradio():
     """
     os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_DISABLE_TELEMETRY': '1'}
     try:
-        import gradio
+        import gradio  # noqa: F401
     except ImportError as error:
         raise RuntimeError("The demo needs the package gradio: pip install 'tfdgm[demo]'.") from error
-    return gradio
 
 
 def require_port(host: str, port: int):

@@ -7,6 +7,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image as Photograph
 
+from tfdgm.applications.completing import Completion
 from tfdgm.autoregressive import AutoregressiveModel
 from tfdgm.boltzmann import UnnormalizedModel
 from tfdgm.demo import views
@@ -116,11 +117,8 @@ def completion(entry: Entry):
         found = views.completed(entry, event, mask, COMPLETIONS, int(seed), asked.read(*conditions), steps)
         low, high = entry.span
         known = np.where(mask == 1, event, low + 0.35 * (high - low))[None]
-        exact = 'exactly' if found.is_exact else 'approximately'
-        doubt = f" Don't rely on them: {found.doubt}." if found.doubt else ''
         return (views.grid(entry, np.concatenate([known, found.events[:, 0]]), columns=3, pixels=140),
-                f'Top left is what is known; the others are {COMPLETIONS} ways to go on, drawn {exact} by '
-                f'{found.method}.{doubt}')
+                f'Top left is what is known; the others are {COMPLETIONS} ways to go on, {drawn_by(found)}')
 
     button.click(complete, [steps, seed, *first, *asked.inputs], [out, said])
     if given is None:
@@ -163,10 +161,16 @@ def rows_completed(entry: Entry):
         event = np.where(mask, cells, 0.).reshape(entry.model.event_shape)
         found = views.completed(entry, event, mask.astype('float32').reshape(event.shape), COMPLETIONS, int(seed),
                                 asked.read(*values), steps)
-        doubt = f" Don't rely on them: {found.doubt}." if found.doubt else ''
-        return np.round(found.events[:, 0].astype('float64'), 4).tolist(), f'Drawn by {found.method}.{doubt}'
+        return np.round(found.events[:, 0].astype('float64'), 4).tolist(), f'The rows are {drawn_by(found)}'
 
     button.click(complete, [row, steps, seed, *asked.inputs], [out, said])
+
+
+def drawn_by(found: Completion) -> str:
+    """How completions were drawn, and whether to rely on them."""
+    exactly = 'exactly' if found.is_exact else 'approximately'
+    doubt = f" Don't rely on them: {found.doubt}." if found.doubt else ''
+    return f'drawn {exactly} by {found.method}.{doubt}'
 
 
 def half_known(entry: Entry) -> list:
