@@ -8,27 +8,17 @@ import os
 import pathlib
 import shutil
 
-import tfdgm
 import zoo
 from tfdgm import config_file
+from tfdgm.pretrained.families import FAMILIES, family_of
 
 GALLERY = pathlib.Path(__file__).parent / 'gallery'
 PICTURES = 'samples.png', 'a_to_b.png', 'reconstructions.png'
-FAMILIES = {
-    'autoregressive': 'Autoregressive models', 'flows': 'Flows', 'latent': 'Latent variables',
-    'boltzmann': 'Boltzmann machines and energies', 'implicit': 'Models without a density',
-    'evaluation': 'Classifiers that give the features of samples'}
 INTRODUCTION = """# Gallery
 
 All entries of the zoo. A picture shows samples; behind it is the entry's card, with its figures, how it was trained,
 and more to see: interpolations, reconstructions, completions, translations, sounds.
 """
-
-
-def family_of(name: str) -> str:
-    """The family of an entry: the folder of the library in which its class is."""
-    class_name = config_file.read_config(zoo.folder(name))['model']['class_name'].split('>')[-1]
-    return getattr(tfdgm, class_name).__module__.split('.')[1]
 
 
 def figure_of(name: str) -> str:
@@ -81,7 +71,8 @@ def overview(names: list[str]) -> str:
     """The page with all entries, by their families."""
     parts = [INTRODUCTION]
     for family, title in FAMILIES.items():
-        cards = '\n\n'.join(card_of(name) for name in names if family_of(name) == family)
+        cards = '\n\n'.join(card_of(name) for name in names
+                            if family_of(config_file.read_config(zoo.folder(name))) == family)
         parts.append(f'## {title}\n\n::::{{grid}} 2 3 3 3\n:gutter: 2\n\n{cards}\n\n::::\n')
     listed = '\n'.join(names)
     return '\n'.join([*parts, f'```{{toctree}}\n:hidden:\n\n{listed}\n```\n'])

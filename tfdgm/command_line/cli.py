@@ -15,7 +15,7 @@ import typer
 
 import zoo
 from tfdgm import cluster, config_file, hub
-from tfdgm.command_line import applications, sharing, terminal
+from tfdgm.command_line import applications, demo, sharing, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
     Name,
@@ -266,7 +266,7 @@ def evaluate(
         cards.write(folder, model, config)
 
 
-for command in *sharing.COMMANDS, *applications.COMMANDS:
+for command in *sharing.COMMANDS, *applications.COMMANDS, *demo.COMMANDS:
     app.command()(command)
 
 

@@ -9,7 +9,7 @@ name is one of TensorFlow Datasets.
 from tfdgm.data import planes, sound, tables
 from tfdgm.data.errors import DatasetUnavailableError, EmptySplitError
 from tfdgm.data.in_memory import as_arrays
-from tfdgm.data.loading import columns_of, details_of, load
+from tfdgm.data.loading import columns_of, details_of, is_here, load
 from tfdgm.data.pixels import BINARIZATIONS
 from tfdgm.data.published import LONGEST_SOUND, SAMPLE_RATES, SOUND_LEVELS, TABLES
 from tfdgm.data.splits import SPLITS
@@ -17,5 +17,5 @@ from tfdgm.data.translation import are_matched, unpaired
 
 __all__ = [
     'BINARIZATIONS', 'LONGEST_SOUND', 'SAMPLE_RATES', 'SOUND_LEVELS', 'SPLITS', 'TABLES', 'DatasetUnavailableError',
-    'EmptySplitError', 'are_matched', 'as_arrays', 'columns_of', 'details_of', 'load', 'planes', 'sound', 'tables',
-    'unpaired']
+    'EmptySplitError', 'are_matched', 'as_arrays', 'columns_of', 'details_of', 'is_here', 'load', 'planes', 'sound',
+    'tables', 'unpaired']

@@ -62,6 +62,14 @@ def builder(name: str, others=()):
     return found
 
 
+def is_prepared(name: str) -> bool:
+    """Whether a set is prepared on this machine; it looks for none anywhere else."""
+    try:
+        return tfds.builder(name, try_gcs=False).data_path.exists()
+    except Exception:  # Of a set that TFDS does not know; a host of others raises errors of its own.
+        return False
+
+
 def data_dir() -> str:
     """Where TFDS looks for prepared sets."""
     return tfds.core.constants.DATA_DIR

@@ -166,6 +166,20 @@ def load(name: str, split: str = 'train', *, binarization: str | None = None, le
     return pixels.with_grey(dataset, name) if grey else dataset
 
 
+def is_here(name: str) -> bool:
+    """Whether data are on this machine, so that `load` opens them without a network.
+
+    >>> import tfdgm
+    >>> tfdgm.data.is_here('digits'), tfdgm.data.is_here('no_such_file.csv')
+    (True, False)
+    """
+    path, name = paths.path_of(name), checked_name(name)
+    if path is not None:
+        return path.exists()
+    return all(part in ('digits', *planes.PLANES) or published.is_prepared(part)
+               for part in map(str.strip, name.split(translation.BOTH)))
+
+
 def columns_of(name: str, columns: Sequence[int | str] | None = None) -> list | None:
     """The names of a table's columns, in the order in which `load` gives them; None of a set that is no table.
 

@@ -28,6 +28,13 @@ def builder(name: str):
     return downloads.builder(name, ['digits', *planes.PLANES])
 
 
+def is_prepared(name: str) -> bool:
+    """Whether a set is prepared on this machine."""
+    from tfdgm.data import downloads
+
+    return downloads.is_prepared(TABLES.get(name, name))
+
+
 def is_known(name: str) -> bool:
     """Whether TFDS knows a set by a name, with or without its configuration and version, or has it prepared."""
     import tensorflow_datasets as tfds

@@ -135,7 +135,11 @@ class GeneratorModel(AdversarialModel):
         return ops.concatenate([tf.roll(x, -shift, axis=0) for shift in range(self.pack)], axis=-1)
 
     def sample(self, batch_size: int, condition: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-        return self.unscaled(self.generated(random.normals((batch_size, self.num_latents), seed), condition))
+        return self.events_of(random.normals((batch_size, self.num_latents), seed), condition)
+
+    def events_of(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        """The events of latents: `[batch, num_latents]` -> `[batch, *event_shape]`, float32."""
+        return self.unscaled(self.generated(z, condition))
 
     # What a system defines -------------------------------------------------------------------------------------------
 

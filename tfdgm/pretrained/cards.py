@@ -154,12 +154,17 @@ def plane(model) -> np.ndarray:
     return model.decode_batch(z, None).numpy()
 
 
-def examples_of(dataset: dict) -> tuple:
-    """The name of the test split, its images and their labels, or None; of the validation split where there is none."""
+def examples_of(dataset: dict, most: int = -1) -> tuple:
+    """The name of the test split, its images and their labels, or None; of the validation split where there is none.
+
+    Args:
+        dataset: what a configuration says of it.
+        most: how many, the first ones; -1 for all.
+    """
     try:
-        split, images = 'test', data.as_arrays(data.load(split='test', **dataset))
+        split, images = 'test', data.as_arrays(data.load(split='test', **dataset).take(most))
     except data.EmptySplitError:  # Of a folder of one's own; without a validation split nothing is trained.
-        split, images = 'validation', data.as_arrays(data.load(split='validation', **dataset))
+        split, images = 'validation', data.as_arrays(data.load(split='validation', **dataset).take(most))
     return split, *(images if isinstance(images, tuple) else (images, None))
 
 
