@@ -2,106 +2,36 @@
 
 import abc
 import os
-import pathlib
-import threading
 import typing
-import weakref
 from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from apache_beam.metrics import Metrics
-from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.ml.inference.base import RunInference
 from numpy.typing import ArrayLike
 
-import zoo
-from tfdgm import applications, checks, config_file, pretrained, random
+from tfdgm import applications, checks, random
 from tfdgm.applications.compression import check_model, require_constriction
-from tfdgm.beam.records import EVENT, Unreadable, record_of, usable
+from tfdgm.beam.handler import Handler, Place
+from tfdgm.beam.records import CONDITION, EVENT, Unreadable, record_of, usable
 from tfdgm.density import DensityModel
 from tfdgm.latent_space import LatentSpace
 from tfdgm.model import GenerativeModel, Model
+from tfdgm.pretrained import files
 
 LOG_PROB, ENCODING, REASON = 'log_prob', 'encoding', 'reason'
 # By which the counters of a pipeline are found: of records that a model used, and of those that were refused.
 COUNTERS = 'tfdgm'
 USED, REFUSED = 'used', 'refused'
 
-# The models of this process, for as long as a pipeline holds them: of all its transforms of a model there is one.
-_models, _lock = weakref.WeakValueDictionary(), threading.Lock()
-
 
 class Outputs(typing.NamedTuple):
-    """What becomes of records: `results`, and `refused`, `{'record': …, 'reason': …}`. Together they are all of them."""
+    """What becomes of records: `results`, and those that are `refused`, `{'record': …, 'reason': …}`."""
 
     results: beam.PCollection
     refused: beam.PCollection
-
-
-class Place:
-    """Where every process finds a model: a name of the zoo, the address of one on the hub, or a folder.
-
-    Args:
-        name: one of these; a folder has to be at the same path on every machine.
-
-    Raises:
-        ValueError: if there is no such model, or its description is refused.
-        FileNotFoundError: if the folder has no configuration.
-    """
-
-    def __init__(self, name: str | os.PathLike):
-        folder = zoo.found(str(name))
-        installed = folder.parent == pathlib.Path(zoo.__file__).parent
-        # The zoo may be installed elsewhere on another machine.
-        self.name = folder.name if installed else str(name) if '://' in str(name) else str(folder.resolve())
-        self.digest = config_file.read_config(folder).get('weights_sha256')
-
-    def build(self) -> Model:
-        """The model with fresh weights, to look at."""
-        return pretrained.build(config_file.read_config(zoo.found(self.name)))
-
-    def load(self) -> Model:
-        """The model, the same one for all of this process.
-
-        Raises:
-            ValueError: if it has other weights here than where the pipeline was made.
-        """
-        with _lock:
-            model = _models.get((self.name, self.digest))
-            if model is None:
-                folder = zoo.found(self.name)
-                digest = config_file.read_config(folder).get('weights_sha256')
-                if digest != self.digest:
-                    raise ValueError(f'{folder} has other weights here than where the pipeline was made: SHA-256 '
-                                     f'{digest}, expected {self.digest}. Install the same version everywhere.')
-                model = _models[self.name, self.digest] = pretrained.load(folder)
-            return model
-
-
-class Handler(ModelHandler):
-    """What `RunInference` asks for the model and its results: batches of one size, so that few programs are compiled.
-
-    Args:
-        place: of the model.
-        results: `(batch, model)` -> an iterable of results.
-        batch_size: how many elements at once; fewer at the end of a bundle.
-    """
-
-    def __init__(self, place: Place, results, batch_size: int):
-        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
-        self.place = place
-        self.results = results
-
-    def load_model(self) -> Model:
-        return self.place.load()
-
-    def run_inference(self, batch: Sequence, model: Model, inference_args: dict | None = None) -> Iterable:
-        return self.results(batch, model)
-
-    def get_num_bytes(self, batch: Sequence) -> int:
-        # For a metric of Beam's, which would pickle the whole batch to see.
-        return sum(getattr(record.get(EVENT), 'nbytes', 0) for record in batch if isinstance(record, dict))
 
 
 class OfRecords(beam.PTransform, abc.ABC):
@@ -128,7 +58,7 @@ class OfRecords(beam.PTransform, abc.ABC):
             checks.condition_given(built.condition, condition)
             condition = checks.conditions_of_each(built.condition, [condition], 1, 'models')[0]
         self.condition = condition
-        self.columns = columns or pretrained.files.columns_of(config_file.read_config(zoo.found(self.place.name)))
+        self.columns = columns or files.columns_of(self.place.config)
         self.batch_size = (getattr(built, 'scoring_batch', 256) if batch_size is None else
                            checks.integer(batch_size, 'batch_size'))
 
@@ -140,7 +70,7 @@ class OfRecords(beam.PTransform, abc.ABC):
     def results(self, model: Model, records: list, x: np.ndarray, y: np.ndarray | None) -> Iterable[dict]:
         """What becomes of records with these events and conditions."""
 
-    def expand(self, records: beam.PCollection) -> Outputs:
+    def expand(self, records):  # To `Outputs`, which Beam would warn that it can't check.
         found = (records | 'Records' >> beam.Map(record_of)
                  | RunInference(Handler(self.place, self._of_batch, self.batch_size))
                  | 'Refuse' >> beam.ParDo(Refuse()).with_outputs(REFUSED, main=USED))
@@ -211,7 +141,7 @@ class Encode(OfRecords):
 
     def check(self, model: Model):
         if not self._has_own(model):
-            applications.Features(model, self.layer).fit(event_like(model))
+            applications.Features(model, self.layer).fit(np.zeros((1, *model.event_shape), 'float32'))
 
     def _has_own(self, model):
         return self.layer is None and isinstance(model, LatentSpace)
@@ -323,10 +253,6 @@ class Sample(beam.PTransform):
             return [{'index': index, EVENT: event} for index, event in zip(indices, events)]
         conditions = self.conditions[np.array(indices) % len(self.conditions)]
         events = model.distribution(conditions).sample(seed=seed).numpy()
-        return [{'index': index, EVENT: event, 'condition': condition}
+        return [{'index': index, EVENT: event, CONDITION: condition}
                 for index, event, condition in zip(indices, events, conditions)]
 
-
-def event_like(model: Model) -> np.ndarray:
-    """One event in the support of a model, `[1, *event_shape]`: zeros."""
-    return np.zeros((1, *model.event_shape), 'float32')

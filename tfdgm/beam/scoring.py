@@ -1,0 +1,99 @@
+"""Files of records scored by a pipeline, on any of Beam's runners: what `tfdgm score --runner` runs."""
+
+import logging
+import pathlib
+from collections.abc import Sequence
+
+import apache_beam as beam
+import joblib
+import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+
+from tfdgm.beam.records import CONDITION, EVENT
+from tfdgm.beam.sinks import Write, WriteRefused
+from tfdgm.beam.sources import SUFFIXES, Read, source_of
+from tfdgm.beam.transforms import COUNTERS, LOG_PROB, REFUSED, USED, Score
+
+DIRECT = 'DirectRunner'
+
+
+def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: Sequence[str] = (),
+          condition=None) -> dict:
+    """Scores the records of files, into other files: every column but `event`, which stays where no other
+    tells them apart.
+
+    Args:
+        model: a name of the zoo, a folder, or `hf://user/model`.
+        pattern: of the files.
+        output: what the names of the files begin with that are written: `output-00000-of-00002.parquet` and so on, and
+            `output-refused-00000-of-00001.jsonl`. By its suffix they may be of another kind than those that are read.
+        runner: one of Beam's.
+        options: of Beam's pipelines, as on a command line.
+        condition: of a conditional model, one for all records; by default the `condition` of each.
+
+    Returns:
+        How many records were scored and how many refused, {'used': …, 'refused': …}, as far as the runner tells.
+
+    Raises:
+        FileNotFoundError: if there are no such files.
+        FileExistsError: if there are files of such names as will be written.
+        ValueError: if files, the model or an option are not what they should be.
+        RuntimeError: if the pipeline fails.
+    """
+    source, transform = source_of(pattern), Score(model, condition=condition)
+    names, columns = source.schema.names, transform.columns
+    if EVENT not in names and not (columns and set(columns) <= set(names)):
+        wanted = f' or those that the model was trained on, {", ".join(map(str, columns))}' if columns else ''
+        raise ValueError(f'{pattern} has the columns {", ".join(names)}, and should have the events in one called '
+                         f'{EVENT!r}{wanted}.')
+    suffix = pathlib.PurePath(output).suffix.lower()
+    prefix, suffix = (output[:-len(suffix)], suffix) if suffix in SUFFIXES else (output, source.suffix)
+    there = FileSystems.match([f'{prefix}-*-of-*'])[0].metadata_list
+    if there:
+        raise FileExistsError(f'There are files of this name, such as {there[0].path}: remove them, or choose another '
+                              'name by -o.')
+    pipeline = beam.Pipeline(runner_of(runner), options_of(runner, options))
+    results, refused = pipeline | 'Read' >> Read(source) | 'Score' >> transform
+    _ = results | 'Write' >> Write(prefix, suffix, written(source.schema))
+    _ = refused | 'Write refused' >> WriteRefused(f'{prefix}-refused')
+    result = pipeline.run()
+    result.wait_until_finish()
+    counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
+    counts = {counter.key.metric.name: counter.result for counter in counters}
+    return {name: counts.get(name, 0) for name in (USED, REFUSED)}
+
+
+def written(schema: pa.Schema) -> pa.Schema:
+    """The columns of the files that are written."""
+    fields = [field for field in schema if field.name != LOG_PROB]
+    telling = any(field.name not in (EVENT, CONDITION) for field in fields)
+    kept = [field for field in fields if field.name != EVENT] if telling else fields
+    return pa.schema([*kept, (LOG_PROB, pa.float32())])
+
+
+def runner_of(name: str) -> str:
+    """A runner, as Beam knows it: of those that run a pipeline on one machine the one that is all in Python.
+
+    Beam's `DirectRunner` would first download another.
+    """
+    return 'FnApiRunner' if name.lower() in (DIRECT.lower(), 'direct') else name
+
+
+def options_of(runner: str, options: Sequence[str]) -> PipelineOptions:
+    """Options of Beam's; on one machine there are as many processes as cores, unless they say otherwise.
+
+    Raises:
+        ValueError: if one is none of Beam's, on this machine: other runners have more.
+    """
+    if runner_of(runner) != 'FnApiRunner':
+        return PipelineOptions(list(options))
+    made = PipelineOptions([
+        '--direct_running_mode=multi_processing', f'--direct_num_workers={joblib.cpu_count()}', *options])
+    logging.getLogger('apache_beam').setLevel(logging.ERROR)
+    unknown = set(made.get_all_options(retain_unknown_options=True)) - set(made.get_all_options())
+    if unknown:
+        raise ValueError(f'Beam has no option --{min(unknown)} for pipelines on this machine.')
+    made.view_as(SetupOptions).save_main_session = False
+    return made

@@ -1,0 +1,40 @@
+"""Scoring by Apache Beam: what `tfdgm score --runner` does.
+
+What needs no TensorFlow does not import it, as in `cli`.
+"""
+
+import typer
+
+from tfdgm import config_file
+from tfdgm.command_line import terminal
+from tfdgm.command_line.arguments import folder_of, label_of, start_tensorflow
+
+
+def score(name: str, pattern: str, output: str | None, label: str | None, runner: str, options: list):
+    """Scores the events in files into other files, by one of Beam's runners.
+
+    Raises:
+        typer.BadParameter: if there is no output, or what should be options are none.
+        RuntimeError: if the pipeline fails.
+    """
+    if output is None:
+        raise typer.BadParameter('--runner writes files: say what their names begin with, by -o.')
+    if options and not options[0].startswith('-'):
+        raise typer.BadParameter(f'Unexpected {options[0]}; put a pattern of several files in quotes.')
+    config_file.read_config(folder_of(name))
+    start_tensorflow()
+    with terminal.without_notices():
+        from tfdgm import pretrained
+        from tfdgm.beam import scoring
+
+    model = pretrained.build(config_file.read_config(folder_of(name)))
+    # Without a label, each record has its own condition.
+    condition = None if label is None else label_of(label, model.condition)
+    with terminal.status(f'Scoring {pattern}'):
+        try:
+            counts = scoring.score(name, pattern, output, runner, options, condition)
+        except RuntimeError as error:
+            # Beam gives the trace of the process that failed, whose last line says why.
+            raise RuntimeError(f'The pipeline failed: {str(error).strip().splitlines()[-1]}') from error
+    refused = f', {counts["refused"]:,} refused: {output}-refused-*.jsonl says why' if counts['refused'] else ''
+    terminal.say(f'{counts["used"]:,} log-probabilities in {output}-*{refused}')
