@@ -15,8 +15,7 @@ from tfdgm.data import tables
 EVENT, CONDITION = 'event', 'condition'
 
 
-@dataclasses.dataclass
-class Unreadable:
+class Unreadable:  # No dataclass, of which Beam would make a row of a table.
     """What a source could not read: it is refused for that reason.
 
     Args:
@@ -24,8 +23,9 @@ class Unreadable:
         reason: why it is none, a sentence.
     """
 
-    record: dict
-    reason: str
+    def __init__(self, record: dict, reason: str):
+        self.record = record
+        self.reason = reason
 
 
 @dataclasses.dataclass

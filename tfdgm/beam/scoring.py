@@ -1,6 +1,5 @@
 """Files of records scored by a pipeline, on any of Beam's runners: what `tfdgm score --runner` runs."""
 
-import logging
 import pathlib
 from collections.abc import Sequence
 
@@ -9,7 +8,11 @@ import joblib
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from tfdgm.beam.records import CONDITION, EVENT
 from tfdgm.beam.sinks import Write, WriteRefused
@@ -54,7 +57,8 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
     if there:
         raise FileExistsError(f'There are files of this name, such as {there[0].path}: remove them, or choose another '
                               'name by -o.')
-    pipeline = beam.Pipeline(runner_of(runner), options_of(runner, options))
+    options = options_of(runner, options)
+    pipeline = beam.Pipeline(runner_of(runner, options), options)
     results, refused = pipeline | 'Read' >> Read(source) | 'Score' >> transform
     _ = results | 'Write' >> Write(prefix, suffix, written(source.schema))
     _ = refused | 'Write refused' >> WriteRefused(f'{prefix}-refused')
@@ -73,27 +77,36 @@ def written(schema: pa.Schema) -> pa.Schema:
     return pa.schema([*kept, (LOG_PROB, pa.float32())])
 
 
-def runner_of(name: str) -> str:
-    """A runner, as Beam knows it: of those that run a pipeline on one machine the one that is all in Python.
+def is_direct(runner: str) -> bool:
+    """Whether a name is that of the runner on this machine."""
+    return runner.lower() in (DIRECT.lower(), 'direct')
 
-    Beam's `DirectRunner` would first download another.
+
+def runner_of(name: str, options: PipelineOptions) -> str | FnApiRunner:
+    """A runner; on this machine the one that is all in Python and runs several processes.
+
+    Beam's own `DirectRunner` would first try to download another, and falls back to this one.
     """
-    return 'FnApiRunner' if name.lower() in (DIRECT.lower(), 'direct') else name
+    if not is_direct(name):
+        return name
+    # As that makes it: processes are given the options.
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    return FnApiRunner(provision_info=ExtendedProvisionInfo(
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)))
 
 
 def options_of(runner: str, options: Sequence[str]) -> PipelineOptions:
-    """Options of Beam's; on one machine there are as many processes as cores, unless they say otherwise.
+    """Options of Beam's; on this machine there are as many processes as cores, unless they say otherwise.
 
     Raises:
         ValueError: if one is none of Beam's, on this machine: other runners have more.
     """
-    if runner_of(runner) != 'FnApiRunner':
+    if not is_direct(runner):
         return PipelineOptions(list(options))
     made = PipelineOptions([
-        '--direct_running_mode=multi_processing', f'--direct_num_workers={joblib.cpu_count()}', *options])
-    logging.getLogger('apache_beam').setLevel(logging.ERROR)
+        '--direct_running_mode=multi_processing', f'--direct_num_workers={joblib.cpu_count()}',
+        '--default_sdk_harness_log_level=ERROR', *options])
     unknown = set(made.get_all_options(retain_unknown_options=True)) - set(made.get_all_options())
     if unknown:
         raise ValueError(f'Beam has no option --{min(unknown)} for pipelines on this machine.')
-    made.view_as(SetupOptions).save_main_session = False
     return made

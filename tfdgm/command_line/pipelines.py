@@ -3,6 +3,8 @@
 What needs no TensorFlow does not import it, as in `cli`.
 """
 
+import logging
+
 import typer
 
 from tfdgm import config_file
@@ -23,14 +25,17 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
         raise typer.BadParameter(f'Unexpected {options[0]}; put a pattern of several files in quotes.')
     config_file.read_config(folder_of(name))
     start_tensorflow()
-    with terminal.without_notices():
-        from tfdgm import pretrained
-        from tfdgm.beam import scoring
+    logging.getLogger().setLevel(logging.ERROR)  # Of what Beam lacks for other machines, and what it does.
+    from tfdgm import pretrained
 
+    try:
+        from tfdgm.beam import scoring
+    except ImportError as error:
+        raise RuntimeError(str(error)) from error
     model = pretrained.build(config_file.read_config(folder_of(name)))
     # Without a label, each record has its own condition.
     condition = None if label is None else label_of(label, model.condition)
-    with terminal.status(f'Scoring {pattern}'):
+    with terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
         try:
             counts = scoring.score(name, pattern, output, runner, options, condition)
         except RuntimeError as error:
