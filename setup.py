@@ -11,7 +11,8 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'tfdgm' / '__init__.py').re
 PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
 COMPRESSION = ['constriction>=0.5']
 HUB = ['huggingface_hub>=2.4']
-TEST = [*PARQUET, *COMPRESSION, *HUB, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
+BEAM = ['apache-beam>=2.77', 'google-crc32c>=1.7']  # The checksums of TFRecords.
+TEST = [*PARQUET, *COMPRESSION, *HUB, *BEAM, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
 DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-nb>=1.4', 'playwright>=1.50', 'sphinx-design>=0.7',
         'sphinx-mathjax-offline>=0.0.2']
 
@@ -53,6 +54,7 @@ setup(
         'compression': COMPRESSION,
         'parquet': PARQUET,
         'hub': HUB,
+        'beam': BEAM,
         'gpu': ['tensorflow[and-cuda]>=2.21'],
     },
 )

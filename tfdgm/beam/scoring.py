@@ -1,6 +1,7 @@
 """Files of records scored by a pipeline, on any of Beam's runners: what `tfdgm score --runner` runs."""
 
 import pathlib
+import typing
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -16,14 +17,22 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from tfdgm.beam.records import CONDITION, EVENT
 from tfdgm.beam.sinks import Write, WriteRefused
-from tfdgm.beam.sources import SUFFIXES, Read, source_of
+from tfdgm.beam.sources import SUFFIXES, Read, absolute, source_of
 from tfdgm.beam.transforms import COUNTERS, LOG_PROB, REFUSED, USED, Score
 
 DIRECT = 'DirectRunner'
 
 
+class Scored(typing.NamedTuple):
+    """A pattern of the files that were written, and the number of records that were scored and refused."""
+
+    files: str
+    used: int
+    refused: int
+
+
 def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: Sequence[str] = (),
-          condition=None) -> dict:
+          condition=None) -> Scored:
     """Scores the records of files, into other files: every column but `event`, which stays where no other
     tells them apart.
 
@@ -37,7 +46,7 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
         condition: of a conditional model, one for all records; by default the `condition` of each.
 
     Returns:
-        How many records were scored and how many refused, {'used': …, 'refused': …}, as far as the runner tells.
+        What was written, and how many records were scored and how many refused, 0 where the runner does not tell.
 
     Raises:
         FileNotFoundError: if there are no such files.
@@ -53,6 +62,7 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
                          f'{EVENT!r}{wanted}.')
     suffix = pathlib.PurePath(output).suffix.lower()
     prefix, suffix = (output[:-len(suffix)], suffix) if suffix in SUFFIXES else (output, source.suffix)
+    prefix = absolute(prefix)
     there = FileSystems.match([f'{prefix}-*-of-*'])[0].metadata_list
     if there:
         raise FileExistsError(f'There are files of this name, such as {there[0].path}: remove them, or choose another '
@@ -66,7 +76,7 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
     result.wait_until_finish()
     counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
     counts = {counter.key.metric.name: counter.result for counter in counters}
-    return {name: counts.get(name, 0) for name in (USED, REFUSED)}
+    return Scored(f'{prefix}-*-of-*{suffix}', *(counts.get(name, 0) for name in (USED, REFUSED)))
 
 
 def written(schema: pa.Schema) -> pa.Schema:

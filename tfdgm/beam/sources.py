@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import functools
 import itertools
+import os
 import pathlib
 import struct
 
@@ -51,6 +52,7 @@ def source_of(pattern: str) -> Source:
         FileNotFoundError: if there are none.
         ValueError: if they are not of one kind, or the first is not what its name says.
     """
+    pattern = absolute(pattern)
     paths = sorted(metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list)
     if not paths:
         raise FileNotFoundError(f'There are no files {pattern}.')
@@ -63,6 +65,11 @@ def source_of(pattern: str) -> Source:
         return Source(pattern, suffix, schema_of(paths[0], suffix))
     except (pa.ArrowException, DecodeError) as error:
         raise ValueError(f'{paths[0]} is not what its name says, or is damaged: {error}') from error
+
+
+def absolute(path: str) -> str:
+    """A path as every process finds it, and Beam, which looks for no files by a pattern without a folder."""
+    return path if '://' in path else os.path.abspath(path)
 
 
 def schema_of(path: str, suffix: str) -> pa.Schema:
@@ -119,6 +126,7 @@ class Read(beam.PTransform):
             return (pattern | beam.io.parquetio.ReadAllFromParquetBatched(with_filename=True)
                     | beam.FlatMapTuple(functools.partial(rows_of_table, schema)))
         if suffix in tables.SUFFIXES:
+            # Beam's source of CSV goes through its data frames, which do not know pandas 3 and lose lines.
             return (pattern
                     | beam.io.ReadAllFromText(skip_header_lines=1, with_filename=True, coder=BytesCoder())
                     | beam.ParDo(Lines(schema.names)))

@@ -37,9 +37,9 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
     condition = None if label is None else label_of(label, model.condition)
     with terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
         try:
-            counts = scoring.score(name, pattern, output, runner, options, condition)
+            scored = scoring.score(name, pattern, output, runner, options, condition)
         except RuntimeError as error:
             # Beam gives the trace of the process that failed, whose last line says why.
             raise RuntimeError(f'The pipeline failed: {str(error).strip().splitlines()[-1]}') from error
-    refused = f', {counts["refused"]:,} refused: {output}-refused-*.jsonl says why' if counts['refused'] else ''
-    terminal.say(f'{counts["used"]:,} log-probabilities in {output}-*{refused}')
+    refused = f', and {scored.refused:,} refused: the files …-refused-* beside them say why' if scored.refused else ''
+    terminal.say(f'{scored.used:,} log-probabilities in {scored.files}{refused}')
