@@ -25,7 +25,7 @@ from tfdgm.conditions import Label, Vector
 beam = pytest.importorskip('apache_beam', reason="pipelines need pip install 'tfdgm[beam]'")
 
 import tfdgm.beam  # noqa: E402
-from tfdgm.beam import records, scoring, sources  # noqa: E402
+from tfdgm.beam import records, scoring  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 
@@ -437,7 +437,7 @@ def test_large_arrays_are_written_to_several_files(monkeypatch):
 def test_files_that_are_none(write, message):
     write()
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        sources.source_of('data-*.npy')
+        tfdgm.beam.Read('data-*.npy')
     assert message in str(caught.value)
 
 
@@ -449,7 +449,7 @@ def test_other_files_that_are_none(table):
     for pattern, message in ('a.csv', 'a line of different names'), ('c.parquet', 'damaged'), (
             'd.tfrecord', 'should begin with'), ('*', 'all end in the same'):
         with pytest.raises(ValueError, match=message):
-            sources.source_of(pattern)
+            tfdgm.beam.Read(pattern)
     with pytest.raises(ValueError, match='those that the model was trained on, cm, kg'):
         scoring.score(table, 'b.csv', 'scores')
 

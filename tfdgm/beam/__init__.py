@@ -6,8 +6,7 @@ except ImportError as error:
     raise ImportError("Pipelines need the package apache-beam: pip install 'tfdgm[beam]'.") from error
 
 from tfdgm.beam.sinks import Write, WriteRefused
-from tfdgm.beam.sources import Read, source_of
+from tfdgm.beam.sources import Read
 from tfdgm.beam.transforms import Compress, Decompress, Encode, Outputs, Sample, Score
 
-__all__ = [
-    'Compress', 'Decompress', 'Encode', 'Outputs', 'Read', 'Sample', 'Score', 'Write', 'WriteRefused', 'source_of']
+__all__ = ['Compress', 'Decompress', 'Encode', 'Outputs', 'Read', 'Sample', 'Score', 'Write', 'WriteRefused']

@@ -17,24 +17,25 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from tfdgm.beam.records import CONDITION, EVENT
 from tfdgm.beam.sinks import Write, WriteRefused
-from tfdgm.beam.sources import SUFFIXES, Read, absolute, source_of
+from tfdgm.beam.sources import SUFFIXES, Read, absolute
 from tfdgm.beam.transforms import COUNTERS, LOG_PROB, REFUSED, USED, Score
 
 DIRECT = 'DirectRunner'
 
 
 class Scored(typing.NamedTuple):
-    """A pattern of the files that were written, and the number of records that were scored and refused."""
+    """A pattern of the files that were written, and how many records were scored and refused, if the runner tells."""
 
     files: str
-    used: int
-    refused: int
+    used: int | None
+    refused: int | None
 
 
 def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: Sequence[str] = (),
           condition=None) -> Scored:
-    """Scores the records of files, into other files: every column but `event`, which stays where no other
-    tells them apart.
+    """Scores the records of files, into other files.
+
+    These have every column but `event`, which stays where no other tells the records apart, and `log_prob` in nats.
 
     Args:
         model: a name of the zoo, a folder, or `hf://user/model`.
@@ -46,7 +47,7 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
         condition: of a conditional model, one for all records; by default the `condition` of each.
 
     Returns:
-        What was written, and how many records were scored and how many refused, 0 where the runner does not tell.
+        What was written, and how many records were scored and how many refused.
 
     Raises:
         FileNotFoundError: if there are no such files.
@@ -54,7 +55,7 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
         ValueError: if files, the model or an option are not what they should be.
         RuntimeError: if the pipeline fails.
     """
-    source, transform = source_of(pattern), Score(model, condition=condition)
+    source, transform = Read(pattern), Score(model, condition=condition)
     names, columns = source.schema.names, transform.columns
     if EVENT not in names and not (columns and set(columns) <= set(names)):
         wanted = f' or those that the model was trained on, {", ".join(map(str, columns))}' if columns else ''
@@ -69,14 +70,18 @@ def score(model: str, pattern: str, output: str, runner: str = DIRECT, options: 
                               'name by -o.')
     options = options_of(runner, options)
     pipeline = beam.Pipeline(runner_of(runner, options), options)
-    results, refused = pipeline | 'Read' >> Read(source) | 'Score' >> transform
+    results, refused = pipeline | 'Read' >> source | 'Score' >> transform
     _ = results | 'Write' >> Write(prefix, suffix, written(source.schema))
     _ = refused | 'Write refused' >> WriteRefused(f'{prefix}-refused')
     result = pipeline.run()
     result.wait_until_finish()
-    counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
+    files = f'{prefix}-*-of-*{suffix}'
+    try:
+        counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
+    except NotImplementedError:
+        return Scored(files, None, None)
     counts = {counter.key.metric.name: counter.result for counter in counters}
-    return Scored(f'{prefix}-*-of-*{suffix}', *(counts.get(name, 0) for name in (USED, REFUSED)))
+    return Scored(files, *(counts.get(name, 0) for name in (USED, REFUSED)))
 
 
 def written(schema: pa.Schema) -> pa.Schema:

@@ -4,7 +4,6 @@ Of each there may be many, by a pattern such as 'data-*.parquet', wherever Beam'
 """
 
 import csv
-import dataclasses
 import functools
 import itertools
 import os
@@ -28,43 +27,6 @@ TFRECORDS = '.tfrecord', '.tfrecords'
 SUFFIXES = *parquet.SUFFIXES, *tables.SUFFIXES, *TFRECORDS, '.npy'
 # How many events of a .npy file are read at once.
 READ_AT_ONCE = 1024
-
-
-@dataclasses.dataclass
-class Source:
-    """Files that a pattern matches, and the columns of the first of them.
-
-    Args:
-        pattern: such as 'data-*.parquet'.
-        suffix: of all of them.
-        schema: the columns of the first.
-    """
-
-    pattern: str
-    suffix: str
-    schema: pa.Schema
-
-
-def source_of(pattern: str) -> Source:
-    """Looks at the files that a pattern matches, without reading more than the beginning of one.
-
-    Raises:
-        FileNotFoundError: if there are none.
-        ValueError: if they are not of one kind, or the first is not what its name says.
-    """
-    pattern = absolute(pattern)
-    paths = sorted(metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list)
-    if not paths:
-        raise FileNotFoundError(f'There are no files {pattern}.')
-    kinds = {pathlib.PurePath(path).suffix.lower() for path in paths}
-    if len(kinds) > 1 or not kinds <= set(SUFFIXES):
-        raise ValueError(f'{pattern} should match files that all end in the same one of {", ".join(SUFFIXES)}; some '
-                         f'end in {" and ".join(sorted(kinds)) or "nothing"}.')
-    suffix = kinds.pop()
-    try:
-        return Source(pattern, suffix, schema_of(paths[0], suffix))
-    except (pa.ArrowException, DecodeError) as error:
-        raise ValueError(f'{paths[0]} is not what its name says, or is damaged: {error}') from error
 
 
 def absolute(path: str) -> str:
@@ -109,19 +71,42 @@ def type_of_feature(name: str, feature) -> pa.DataType:
 
 
 class Read(beam.PTransform):
-    """Reads the records of a source: a dictionary for each row of a table, example, or event of an array.
+    """Reads the records of files: a dictionary for each row of a table, example, or event of an array.
 
-    Events of an array have their `file` and `row` beside them, since there is nothing else by which to find them again.
-    What is no record, such as a line with too few fields, becomes one that is refused.
+    Events of an array have their `file` and `row` beside them. The columns are those of the first file; what is no such
+    record, as a line with too few fields, becomes one that is refused.
+
+    Args:
+        pattern: such as 'data-*.parquet'; of files that all end in .parquet, .csv, .tsv, .tfrecord or .npy.
+
+    Attributes:
+        suffix: of the files.
+        schema: of the first of them, a `pyarrow.Schema`.
+
+    Raises:
+        FileNotFoundError: if there are no such files.
+        ValueError: if they are not of one kind, or the first is not what its name says.
     """
 
-    def __init__(self, source: Source):
+    def __init__(self, pattern: str):
         super().__init__()
-        self.source = source
+        self.pattern = absolute(pattern)
+        paths = sorted(metadata.path for metadata in FileSystems.match([self.pattern])[0].metadata_list)
+        if not paths:
+            raise FileNotFoundError(f'There are no files {self.pattern}.')
+        kinds = {pathlib.PurePath(path).suffix.lower() for path in paths}
+        if len(kinds) > 1 or not kinds <= set(SUFFIXES):
+            raise ValueError(f'{self.pattern} should match files that all end in the same one of '
+                             f'{", ".join(SUFFIXES)}; some end in {" and ".join(sorted(kinds)) or "nothing"}.')
+        self.suffix = kinds.pop()
+        try:
+            self.schema = schema_of(paths[0], self.suffix)
+        except (pa.ArrowException, DecodeError) as error:
+            raise ValueError(f'{paths[0]} is not what its name says, or is damaged: {error}') from error
 
     def expand(self, pipeline) -> beam.PCollection:
-        suffix, schema = self.source.suffix, self.source.schema
-        pattern = pipeline | beam.Create([self.source.pattern])
+        suffix, schema = self.suffix, self.schema
+        pattern = pipeline | beam.Create([self.pattern])
         if suffix in parquet.SUFFIXES:
             return (pattern | beam.io.parquetio.ReadAllFromParquetBatched(with_filename=True)
                     | beam.FlatMapTuple(functools.partial(rows_of_table, schema)))

@@ -42,4 +42,5 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
             # Beam gives the trace of the process that failed, whose last line says why.
             raise RuntimeError(f'The pipeline failed: {str(error).strip().splitlines()[-1]}') from error
     refused = f', and {scored.refused:,} refused: the files …-refused-* beside them say why' if scored.refused else ''
-    terminal.say(f'{scored.used:,} log-probabilities in {scored.files}{refused}')
+    count = '' if scored.used is None else f'{scored.used:,} '
+    terminal.say(f'{count}log-probabilities in {scored.files}{refused}')
