@@ -3,9 +3,9 @@
     python benchmarks/beam.py [--count 1000000] [--workers 1,2] [--shards 32] [--model made_digits] [--folder FOLDER]
 
 The events are drawn from the model and written as Parquet shards, and as one array for `tfdgm score` without a runner,
-which holds all of it in memory. Each command scores a few events first, to tell what its start takes. Memory is the
-resident set of all its processes together, so that what they share counts several times: its peak with a few events,
-in the first third of the time with all, and in the last.
+which holds all of it in memory. Each command scores a tenth of the events first, and then all: the difference tells how many
+it scores in a second, without its start, and how its memory grows. That is the peak of the resident sets of all its
+processes together, in which what they share counts several times.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 ROOT = pathlib.Path(__file__).parents[1]
-FEW, INTERVAL = 1000, 0.2  # Events, and seconds between looks at the memory.
+INTERVAL = 0.2  # Seconds between looks at the memory.
 
 
 def make(folder, count, shards, name):
@@ -46,8 +46,8 @@ def make(folder, count, shards, name):
 
 
 def run(command):
-    """Runs a command; its seconds, and how much memory its processes have at times, in MiB."""
-    begin, sizes = time.perf_counter(), []
+    """Runs a command; its seconds, and the most memory that its processes have together, in MiB."""
+    begin, peak = time.perf_counter(), 0
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, 'PYTHONPATH': os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])})
     parent = psutil.Process(running.pid)
@@ -56,11 +56,11 @@ def run(command):
         for process in [parent, *parent.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
-        sizes.append(total / 2**20)
+        peak = max(peak, total / 2**20)
         time.sleep(INTERVAL)
     if running.returncode:
         raise SystemExit(f'{" ".join(command)} failed.')
-    return time.perf_counter() - begin, np.array(sizes)
+    return time.perf_counter() - begin, peak
 
 
 def main():
@@ -73,8 +73,8 @@ def main():
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         root = arguments.folder or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        few, all_of_them = root / 'few', root / 'all'
-        for folder, count, shards in (few, FEW, 2), (all_of_them, arguments.count, arguments.shards):
+        tenth, whole = root / 'tenth', root / 'whole'
+        for folder, count, shards in (tenth, arguments.count // 10, arguments.shards), (whole, arguments.count, arguments.shards):
             folder.mkdir(parents=True)
             make(folder, count, shards, arguments.model)
         score = [sys.executable, '-m', 'zoo', 'score', arguments.model]
@@ -86,17 +86,15 @@ def main():
                 *score, str(folder / 'data-*.parquet'), '-o', str(folder / f'beam-{workers}'), '--runner',
                 'DirectRunner', '--', f'--direct_num_workers={workers}']
         print(f'{arguments.count:,} events of {arguments.model}, {os.cpu_count()} cores\n')
-        print('| | start, s | all, s | events/s after it | MiB, few events | MiB, first third | MiB, last third |')
-        print('|---|---|---|---|---|---|---|')
+        print('| | a tenth, s | all, s | events/s between | a tenth, MiB | all, MiB |')
+        print('|---|---|---|---|---|---|')
         for title, command in commands.items():
-            start, sizes_of_few = run(command(few))
-            seconds, sizes = run(command(all_of_them))
-            third = len(sizes) // 3
-            print(f'| {title} | {start:.1f} | {seconds:.1f} | {(arguments.count - FEW) / (seconds - start):,.0f} | '
-                  f'{sizes_of_few.max():,.0f} | {sizes[:third].max():,.0f} | {sizes[-third:].max():,.0f} |', flush=True)
-        plain = pd.read_csv(all_of_them / 'plain.csv')['log_prob'].to_numpy()
+            (begin, few), (seconds, peak) = run(command(tenth)), run(command(whole))
+            print(f'| {title} | {begin:.1f} | {seconds:.1f} | {0.9 * arguments.count / (seconds - begin):,.0f} | '
+                  f'{few:,.0f} | {peak:,.0f} |', flush=True)
+        plain = pd.read_csv(whole / 'plain.csv')['log_prob'].to_numpy()
         for workers in arguments.workers.split(','):
-            scored = pd.concat(map(pd.read_parquet, glob.glob(str(all_of_them / f'beam-{workers}-*-of-*.parquet'))))
+            scored = pd.concat(map(pd.read_parquet, glob.glob(str(whole / f'beam-{workers}-*-of-*.parquet'))))
             found = scored.sort_values('id')['log_prob'].to_numpy()
             print(f'\nBeam, {workers}: {len(found):,} scores, at most {np.abs(found - plain).max():.1e} nats from '
                   'those without it')

@@ -112,7 +112,7 @@ class Score(OfRecords):
     ...     results, refused = records | tfdgm.beam.Score('made_digits')
     ...     _ = results | beam.Map(lambda record: print(round(record['log_prob'])))
     ...     _ = refused | 'Reason' >> beam.Map(lambda record: print(record['reason'][:32]))
-    -239
+    -286
     64 of the 64 values are NaN, the
     """
 

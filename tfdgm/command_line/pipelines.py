@@ -40,7 +40,11 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
             scored = scoring.score(name, pattern, output, runner, options, condition)
         except RuntimeError as error:
             # Beam gives the trace of the process that failed, whose last line says why.
-            raise RuntimeError(f'The pipeline failed: {str(error).strip().splitlines()[-1]}') from error
+            why = str(error).strip().splitlines()[-1]
+            if 'Channel closed' in why:
+                why = ('one of its processes was killed, perhaps for want of memory: --direct_num_workers=1, after --, '
+                       'takes less.')
+            raise RuntimeError(f'The pipeline failed: {why}') from error
     refused = f', and {scored.refused:,} refused: the files …-refused-* beside them say why' if scored.refused else ''
     count = '' if scored.used is None else f'{scored.used:,} '
     terminal.say(f'{count}log-probabilities in {scored.files}{refused}')
