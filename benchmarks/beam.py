@@ -3,9 +3,9 @@
     python benchmarks/beam.py [--count 1000000] [--workers 1,2] [--shards 32] [--model made_digits] [--folder FOLDER]
 
 The events are drawn from the model and written as Parquet shards, and as one array for `tfdgm score` without a runner,
-which holds all of it in memory. Each command scores a tenth of the events first, and then all: the difference tells how many
-it scores in a second, without its start, and how its memory grows. That is the peak of the resident sets of all its
-processes together, in which what they share counts several times.
+which holds all of it in memory. Each command scores a tenth of the events first, and then all: the difference tells how
+many it scores in a second, without its start, and how its memory grows. That is the peak of the resident sets of all
+its processes together, in which what they share counts several times.
 """
 
 import argparse
@@ -74,9 +74,9 @@ def main():
     with contextlib.ExitStack() as stack:
         root = arguments.folder or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tenth, whole = root / 'tenth', root / 'whole'
-        for folder, count, shards in (tenth, arguments.count // 10, arguments.shards), (whole, arguments.count, arguments.shards):
+        for folder, count in (tenth, arguments.count // 10), (whole, arguments.count):
             folder.mkdir(parents=True)
-            make(folder, count, shards, arguments.model)
+            make(folder, count, arguments.shards, arguments.model)
         score = [sys.executable, '-m', 'zoo', 'score', arguments.model]
         commands = {'tfdgm score': lambda folder: [
             *score, str(folder / 'data.npy'), '-o', str(folder / 'plain.csv')]}

@@ -76,10 +76,10 @@ def usable(model, records: Sequence[dict | Unreadable], columns: Sequence[str] |
     >>> print(found.reasons[1])
     1 of the 3 values lie outside the support, such as 2 in event 0: this NADE needs every value to be 0 or 1.
     """
-    parts, reasons = {}, {}
+    parts, reasons, sites = {}, {}, model.num_sites
     for place, record in enumerate(records):
         try:
-            parts[place] = event_of(model, record, columns), condition_of(model, record, condition)
+            parts[place] = event_of(model, record, columns, sites), condition_of(model, record, condition)
         except ValueError as error:
             reasons[place] = str(error)
 
@@ -104,7 +104,7 @@ def usable(model, records: Sequence[dict | Unreadable], columns: Sequence[str] |
     return Usable(places, *(prepared(places) if places else (None, None)), reasons)
 
 
-def event_of(model, record: dict | Unreadable, columns: Sequence[str] | None) -> np.ndarray:
+def event_of(model, record: dict | Unreadable, columns: Sequence[str] | None, sites: int) -> np.ndarray:
     """The event of a record, as an array; one of a flat list of all its numbers, and one that is shorter filled up.
 
     Raises:
@@ -122,7 +122,7 @@ def event_of(model, record: dict | Unreadable, columns: Sequence[str] | None) ->
         if missing:
             raise ValueError(f'This record has no {missing[0]!r}, but {", ".join(map(str, record)) or "nothing"}.')
         x = np.array([number(record[column], column) for column in columns])
-    if x.ndim == 1 and x.size == model.num_sites:
+    if x.ndim == 1 and x.size == sites:
         return x.reshape(model.event_shape)
     steps = model.event_shape[0]
     if model.variable_length and x.dtype.kind in 'biuf' and x.shape[1:] == model.event_shape[1:] and len(x) < steps:
