@@ -103,10 +103,7 @@ def test_scores_are_those_of_predict(folder, events):
     (lambda: tfdgm.RBM((2, 3), hidden_units=4), [np.ones([2, 3])]),
     (lambda: tfdgm.VAE(3, num_latents=2, output=tfdgm.outputs.Bernoulli()), [[0., 1, 0]])])
 def test_event_shapes(tmp_path, make, good):
-    model = make()
-    if isinstance(model, tfdgm.RBM):
-        model.estimate_log_partition()
-    folder = random_folder(tmp_path, model)
+    folder = random_folder(tmp_path, make())
     model = pretrained.load(folder)
     if isinstance(model, tfdgm.RBM):
         model.estimate_log_partition()
@@ -186,39 +183,36 @@ def test_rows_and_columns(table):
     assert refused[0]['reason'] == "The column kg holds 'heavy', which is no finite number."
 
 
-def test_encodings_are_those_of_the_model(tmp_path, rng):
-    x = rng.normal(size=[9, 4]).astype('float32')
-    for number, (model, encoded) in enumerate([
-            (tfdgm.VAE(4, num_latents=2, output=tfdgm.outputs.MixtureOfGaussians(1)), lambda model: model.encode(x)),
-            (tfdgm.NeuralSplineFlow(4, couplings=2, hidden_units=(4,)), lambda model: model.encode(x))]):
-        folder = random_folder(tmp_path / str(number), model) if (tmp_path / str(number)).mkdir() is None else None
-        elements = [{'id': index, 'event': event} for index, event in enumerate(x)] + [{'id': 9, 'event': [np.nan] * 4}]
-        found, refused = outcome(tfdgm.beam.Encode(folder, batch_size=4), elements)
-        assert [entry['record']['id'] for entry in refused] == [9]
-        np.testing.assert_allclose(
-            [record['encoding'] for record in sorted(found, key=lambda record: record['id'])],
-            encoded(pretrained.load(folder)), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize('make', [
+    lambda: tfdgm.VAE(4, num_latents=2, output=tfdgm.outputs.MixtureOfGaussians(1)),
+    lambda: tfdgm.NICE(4, hidden_units=(4,))])
+def test_encodings_are_those_of_the_model(tmp_path, rng, make):
+    folder, x = random_folder(tmp_path, make()), rng.normal(size=[9, 4]).astype('float32')
+    elements = [{'id': index, 'event': event} for index, event in enumerate(x)] + [{'id': 9, 'event': [np.nan] * 4}]
+    found, refused = outcome(tfdgm.beam.Encode(folder, batch_size=4), elements)
+    assert [entry['record']['id'] for entry in refused] == [9]
+    encodings = [record['encoding'] for record in sorted(found, key=lambda record: record['id'])]
+    np.testing.assert_allclose(encodings, pretrained.load(folder).encode(x), rtol=1e-4, atol=1e-5)
 
 
-def test_encodings_by_a_layer_and_a_condition(tmp_path, folder, events, rng):
-    layer = sorted(applications.features.layers_of(pretrained.load(folder)))[0]
+def test_encodings_under_conditions(tmp_path, rng):
+    folder = random_folder(tmp_path, tfdgm.NICE(4, hidden_units=(4,), condition=Vector(2)))
+    x, y = rng.normal(size=[3, 4]), rng.normal(size=[3, 2])
+    found, _ = outcome(tfdgm.beam.Encode(folder), [
+        {'event': event, 'condition': condition} for event, condition in zip(x, y)])
+    np.testing.assert_allclose([record['encoding'] for record in found], pretrained.load(folder).encode(x, y),
+                               rtol=1e-4, atol=1e-5)
+
+
+def test_encodings_by_a_layer(folder, events):
     with pytest.raises(ValueError, match=r'has no latents: name a layer'):
         tfdgm.beam.Encode(folder)
-    for name in sorted(applications.features.layers_of(pretrained.load(folder))):
-        try:
-            transform = tfdgm.beam.Encode(folder, layer=name)
-        except ValueError:
-            continue  # The likelihood does not go through every layer.
-        layer = name
-    found, _ = outcome(transform, list(events))
-    features = applications.Features(pretrained.load(folder), layer).fit(events).transform(events)
+    model = pretrained.load(folder)
+    layer = next(name for name, layer in applications.features.layers_of(model).items() if layer is model.network)
+    found, refused = outcome(tfdgm.beam.Encode(folder, layer=layer, batch_size=16), list(events))
+    features = applications.Features(model, layer).fit(events).transform(events)
+    assert not refused
     np.testing.assert_allclose([record['encoding'] for record in found], features, rtol=1e-5)
-    conditional = random_folder(tmp_path, tfdgm.NICE(4, hidden_units=(4,), condition=Vector(2)))
-    x, y = rng.normal(size=[3, 4]), rng.normal(size=[3, 2])
-    found, _ = outcome(tfdgm.beam.Encode(conditional), [
-        {'event': event, 'condition': condition} for event, condition in zip(x, y)])
-    np.testing.assert_allclose([record['encoding'] for record in found],
-                               pretrained.load(conditional).encode(x, y), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('count', [0, 1, 150])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from apache_beam.ml.inference.base import ModelHandler
 
 import zoo
-from tfdgm import config_file, pretrained
+from tfdgm import config_file, hub, pretrained
 from tfdgm.beam.records import EVENT
 from tfdgm.model import Model
 
@@ -32,7 +32,7 @@ class Place:
         folder = zoo.found(str(name))
         installed = folder.parent == pathlib.Path(zoo.__file__).parent
         # The zoo may be installed elsewhere on another machine.
-        self.name = folder.name if installed else str(name) if '://' in str(name) else str(folder.resolve())
+        self.name = folder.name if installed else str(name) if hub.is_address(name) else str(folder.resolve())
         self.config = config_file.read_config(folder)
 
     def build(self) -> Model:
