@@ -224,6 +224,15 @@ def test_samples_are_those_of_the_distribution(folder, count, monkeypatch):
     np.testing.assert_array_equal(np.reshape([record['event'] for record in found], expected.shape), expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['nice_digits', 'vae_digits', 'rbm_digits', 'gan_digits'])
+def test_samples_of_other_families(name, monkeypatch):
+    model = zoo.load(name)
+    monkeypatch.setattr(type(model), 'sampling_batch', 16)
+    found = drawn(tfdgm.beam.Sample(name, 40, seed=3))
+    np.testing.assert_array_equal([record['event'] for record in found], model.distribution().sample(40, seed=3))
+
+
 def test_samples_of_several_conditions(labelled, monkeypatch):
     monkeypatch.setattr(tfdgm.Independent, 'sampling_batch', 16)
     found = drawn(tfdgm.beam.Sample(labelled, 20, seed=[1, 2], conditions=[2, 0]))
