@@ -145,15 +145,15 @@ def test_a_fault_is_found_among_many_in_few_steps(folder, rng):
     model, calls = pretrained.load(folder), 0
     batch = [{'event': event} for event in rng.integers(2, size=[1024, 3, 2, 1])]
     batch[700] = {'event': np.full([3, 2, 1], 9)}
-    prepared = records.inputs.prepared
+    check = records.checks.events
 
     def counted(*args):
         nonlocal calls
         calls += 1
-        return prepared(*args)
+        return check(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records.inputs, 'prepared', counted)
+        patch.setattr(records.checks, 'events', counted)
         found = records.usable(model, batch)
     assert list(found.reasons) == [700] and len(found.x) == 1023 and calls < 30
 
@@ -201,6 +201,15 @@ def test_encodings_under_conditions(tmp_path, rng):
     found, _ = outcome(tfdgm.beam.Encode(folder), [
         {'event': event, 'condition': condition} for event, condition in zip(x, y)])
     np.testing.assert_allclose([record['encoding'] for record in found], pretrained.load(folder).encode(x, y),
+                               rtol=1e-4, atol=1e-5)
+
+
+def test_encodings_of_a_classifier_need_no_labels(tmp_path, rng):
+    folder = random_folder(tmp_path, tfdgm.Classifier((4, 2), condition=Label(3), hidden_units=(5,)))
+    x = rng.normal(size=[6, 4, 2])
+    found, refused = outcome(tfdgm.beam.Encode(folder), [*x, np.zeros([4, 3])])
+    assert len(refused) == 1
+    np.testing.assert_allclose([record['encoding'] for record in found], pretrained.load(folder).features(x),
                                rtol=1e-4, atol=1e-5)
 
 

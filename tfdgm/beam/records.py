@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfdgm import checks, inputs
+from tfdgm import checks
 from tfdgm.data import tables
+from tfdgm.evaluation import Classifier
 
 EVENT, CONDITION = 'event', 'condition'
 
@@ -85,8 +86,11 @@ def usable(model, records: Sequence[dict | Unreadable], columns: Sequence[str] |
 
     def prepared(places):
         x, y = zip(*(parts[place] for place in places))
-        y = None if model.condition is None else np.stack(y)
-        return inputs.prepared(model, np.stack(x), y)[:2]
+        x = np.stack(x)
+        checks.events(model, x)
+        if not depends(model):
+            return x, None
+        return x, checks.conditions_of_each(model.condition, np.stack(y), len(x), 'events')
 
     def check(places):
         try:
@@ -136,11 +140,16 @@ def condition_of(model, record: dict, given) -> np.ndarray | None:
     Raises:
         ValueError: if there is none.
     """
-    if model.condition is None:
+    if not depends(model):
         return None
     value = record.get(CONDITION) if given is None else given
     checks.condition_given(model.condition, value)
     return checks.as_array(number(value, CONDITION))
+
+
+def depends(model) -> bool:
+    """Whether a model needs a condition beside an event; a classifier tells it."""
+    return model.condition is not None and not isinstance(model, Classifier)
 
 
 def number(value, column: str):
