@@ -1,6 +1,6 @@
 """Sources: records in files, by Beam's own of Parquet, text, TFRecord of `tf.train.Example`s, and by .npy files.
 
-Of each there may be many, by a pattern such as 'data-*.parquet', wherever Beam's file systems reach.
+Of each there may be many, by a pattern such as `data-*.parquet`, wherever Beam's file systems reach.
 """
 
 import csv
@@ -77,7 +77,7 @@ class Read(beam.PTransform):
     record, as a line with too few fields, becomes one that is refused.
 
     Args:
-        pattern: such as 'data-*.parquet'; of files that all end in .parquet, .csv, .tsv, .tfrecord or .npy.
+        pattern: such as `data-*.parquet`; of files that all end in .parquet, .csv, .tsv, .tfrecord or .npy.
 
     Attributes:
         suffix: of the files.
