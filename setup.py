@@ -12,7 +12,8 @@ PARQUET = ['pandas>=3.0', 'pyarrow>=23.0']
 COMPRESSION = ['constriction>=0.5']
 HUB = ['huggingface_hub>=2.4']
 DEMO = ['gradio>=6.0']
-TEST = [*PARQUET, *COMPRESSION, *HUB, *DEMO, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
+BEAM = ['apache-beam>=2.77', 'google-crc32c>=1.7']  # The checksums of TFRecords.
+TEST = [*PARQUET, *COMPRESSION, *HUB, *DEMO, *BEAM, 'prdc>=0.2', 'pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5']
 DOCS = ['sphinx>=9.0', 'furo>=2025.12', 'myst-nb>=1.4', 'playwright>=1.50', 'sphinx-design>=0.7',
         'sphinx-mathjax-offline>=0.0.2']
 
@@ -55,6 +56,7 @@ setup(
         'parquet': PARQUET,
         'hub': HUB,
         'demo': DEMO,
+        'beam': BEAM,
         'gpu': ['tensorflow[and-cuda]>=2.21'],
     },
 )

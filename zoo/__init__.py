@@ -42,6 +42,25 @@ def folder(name: str) -> pathlib.Path:
     return _FOLDERS[name]
 
 
+def found(name: str) -> pathlib.Path:
+    """The folder that a person means: a path is one, a bare name the zoo's or else a folder here, an address the hub's.
+
+    Raises:
+        ValueError: if there is none of that name, or one in the zoo and another here.
+        tfdgm.hub.HubError: if it cannot be had from the hub.
+    """
+    from tfdgm import config_file, hub
+
+    if hub.is_address(name):
+        return folder(name)
+    here = pathlib.Path(name)
+    if here.name != str(name) or (here.is_dir() and name not in _FOLDERS):
+        return here
+    if (here / config_file.CONFIG).exists() and not here.samefile(folder(name)):
+        raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
+    return folder(name)
+
+
 def load(name: str):
     """Loads a pretrained model.
 

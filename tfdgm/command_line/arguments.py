@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 import zoo
-from tfdgm import config_file, hub
+from tfdgm import config_file
 from tfdgm.command_line import terminal
+from zoo import found as folder_of
 
 Name = Annotated[str, typer.Argument(
     help='A name from `tfdgm list`, a folder that `tfdgm train` wrote, or hf://user/model on the Hugging Face hub.')]
@@ -66,18 +67,6 @@ def check_target(path: pathlib.Path, *suffixes: str):
         raise ValueError(f'{path} is a folder; name a file in it.')
     if not path.parent.is_dir():
         raise FileNotFoundError(f'The folder {path.parent} does not exist; make it first.')
-
-
-def folder_of(name: str) -> pathlib.Path:
-    """The folder of a model: a path is one, a bare name the zoo's or else a folder here, an address the hub's."""
-    if hub.is_address(name):
-        return zoo.folder(name)
-    here = pathlib.Path(name)
-    if here.name != name or (here.is_dir() and name not in zoo.names()):
-        return here
-    if (here / config_file.CONFIG).exists() and not here.samefile(zoo.folder(name)):
-        raise ValueError(f'{name} is a model of the zoo, and a folder here too: write ./{name} for the folder.')
-    return zoo.folder(name)
 
 
 def label_of(text: str | None, condition):

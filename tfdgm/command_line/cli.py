@@ -15,7 +15,7 @@ import typer
 
 import zoo
 from tfdgm import cluster, config_file, hub
-from tfdgm.command_line import applications, demo, sharing, terminal
+from tfdgm.command_line import applications, demo, pipelines, sharing, terminal
 from tfdgm.command_line.arguments import (
     LabelOption,
     Name,
@@ -100,20 +100,33 @@ def sample(
     terminal.say(f'{number} samples in {output}')
 
 
-@app.command()
+@app.command(context_settings={'allow_extra_args': True})
 def score(
+    context: typer.Context,
     name: Name,
-    file: Annotated[pathlib.Path, typer.Argument(
+    file: Annotated[str, typer.Argument(
         help='A .npy file of events, [n, *event_shape]; a .csv, .tsv or Parquet file with the columns the model was '
-             'trained on; or a .wav file of one sound.')],
-    output: Annotated[pathlib.Path | None, typer.Option(
-        '--output', '-o', help='A .csv file; the terminal by default.')] = None,
+             'trained on; or a .wav file of one sound. With --runner, a pattern in quotes.')],
+    output: Annotated[str | None, typer.Option(
+        '--output', '-o', help='A .csv file; the terminal by default. With --runner, what the names of the files that '
+                               'are written begin with.')] = None,
     label: LabelOption = None,
+    runner: Annotated[str | None, typer.Option(
+        help="One of Apache Beam's runners, such as DirectRunner, FlinkRunner, SparkRunner or DataflowRunner, for many "
+             'or large files; what follows -- are options of Beam.')] = None,
 ):
     """Write the log-probability of each event, in nats, as CSV.
 
     Example: `tfdgm score nade_digits digits.npy -o scores.csv`
+
+    By Apache Beam: `tfdgm score nade_digits 'data-*.parquet' -o scores --runner DirectRunner -- --direct_num_workers=4`
     """
+    if runner is not None:
+        pipelines.score(name, file, output, label, runner, context.args)
+        return
+    if context.args:
+        raise typer.BadParameter(f'Unexpected {" ".join(context.args)}; a pattern of several files needs --runner.')
+    file, output = pathlib.Path(file), None if output is None else pathlib.Path(output)
     if output is not None:
         check_target(output, '.csv')
     if not file.is_file():

@@ -19,9 +19,9 @@ ACTING = 'Cc', 'Cf', 'Cs', 'Zl', 'Zp'
 
 STDERR = 2  # Its file descriptor.
 SILENT = '3'  # The level at which TensorFlow prints fatal errors only.
-# What its libraries say when they are loaded, whatever the level is.
+# What its libraries say when they are loaded, and Beam's processes when they start, whatever the level is.
 NOTICE = re.compile(rb'WARNING: All log messages before absl::InitializeLog|[IWE]\d{4} \d\d:\d\d:|'
-                    rb'To enable the following instructions:|\s*$')
+                    rb'To enable the following instructions:|(INFO|WARNING):(root|__main__):|\s*$')
 
 
 ROOM = 16  # How wide the columns of a table may be, but for the first, which has what they leave.

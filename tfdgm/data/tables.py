@@ -66,9 +66,7 @@ def contents(path) -> tuple:
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             # Names in quotes may hold separators, and ends of lines.
-            first, *_ = re.sub('"[^"]*"', '', file.read(LONGEST_LINE)).lstrip().splitlines() or ['']
-            separator = next((mark for mark in ';\t' if mark in first), ',')
-            separator = '\t' if path.suffix.lower() == '.tsv' else separator
+            separator = separator_of(path, file.read(LONGEST_LINE))
             file.seek(0)
             reader = csv.reader(file, delimiter=separator)
             rows = [(reader.line_num, row) for row in reader if row]
@@ -80,6 +78,13 @@ def contents(path) -> tuple:
     if not rows:
         raise ValueError(f'{path} has no rows of numbers.')
     return names, rows, path
+
+
+def separator_of(path, beginning: str) -> str:
+    """What separates the fields of a CSV file, by the beginning of its text."""
+    first, *_ = re.sub('"[^"]*"', '', beginning).lstrip().splitlines() or ['']
+    separator = next((mark for mark in ';\t' if mark in first), ',')
+    return '\t' if str(path).lower().endswith('.tsv') else separator
 
 
 def is_header(rows: list) -> bool:
