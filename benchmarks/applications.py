@@ -7,7 +7,8 @@
   takes all sites to be independent, trained on the training split of the same set.
 - probe: how well logistic regression reads the digits of MNIST, or the clothes of Fashion-MNIST, from features of each
   family, by 100, 1,000 and all labels of the training split; beside raw pixels and PCA. How much its weights are held
-  down is chosen on the validation split. The largest RBM is trained here, as `features.py` does it; others are the
+  down is chosen on the validation split. Features of binary models are means over several binarizations of an image,
+  at random by its grey values; but of the autoregressive one, by one. The largest RBM is trained here, as `features.py` does it; others are the
   zoo's.
 - augment: whether samples make a small classifier of MNIST better that has 10, 50 and 100 images of each label: its
   accuracy on the test split without; with samples of a VAE that learned from the same images alone; and with those of
@@ -99,20 +100,29 @@ MODELS = {
     'mnist': ('gated_pixelcnn_binarized_mnist', 'glow_mnist', 'vae_binarized_mnist', 'conv_vae_binarized_mnist',
               'rbm_binarized_mnist', 'dbm_binarized_mnist', LARGE_RBM, 'aae_mnist', 'wae_mnist'),
     'fashion_mnist': ('gated_pixelcnn_fashion_mnist', 'vae_fashion_mnist', LARGE_RBM)}
-STRENGTHS = 0.03, 0.3, 1., 3.
+STRENGTHS = 0.03, 0.3, 1.
+BINARIZATIONS = 8
 
 
 def features_of(name, data, splits):
     """What a probe sees of grey images: pixels, their principal components, or a model's features, of each split."""
     if name in ('pixels', 'PCA'):
         return [x.reshape(len(x), -1) / 255 for x in splits]
-    model = features.trained(data, 3000, 0.05) if name == LARGE_RBM else zoo.load(name)
+    model = features.trained(data, 3000, 0.05, 0.05, 30) if name == LARGE_RBM else zoo.load(name)
     # Of an autoregressive model, what its last hidden layer says of a site, on average.
     layer = next((layer for layer in layers_of(model) if 'penultimate' in layer), None)
-    events = [np.floor(x * model.support.levels / 256) for x in splits]
-    transformer = tfdgm.applications.Features(model, layer).fit(events[0][:1])
-    return [np.concatenate([transformer.transform(part) for part in np.array_split(x, len(x) // 1000 + 1)])
-            for x in events]
+    transformer = tfdgm.applications.Features(model, layer).fit(events_of(model, splits[0][:1], 0))
+    count = BINARIZATIONS if model.support.levels == 2 and layer is None else 1
+    return [np.concatenate([
+        np.mean([transformer.transform(events_of(model, part, seed)) for seed in range(count)], axis=0)
+        for part in np.array_split(x, len(x) // 1000 + 1)]) for x in splits]
+
+
+def events_of(model, x, seed):
+    """Grey images as a model's events: with fewer levels, or, of two, each 1 as often as its grey value says."""
+    if model.support.levels == 2:
+        return (np.random.default_rng(seed).random(x.shape) < x / 255).astype('float32')
+    return np.floor(x * model.support.levels / 256)
 
 
 def probe(count):

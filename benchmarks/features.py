@@ -12,17 +12,17 @@ from sklearn.linear_model import LogisticRegression
 
 import tfdgm
 
-STRENGTHS, EPOCHS, BATCH = (0.3, 3.), 25, 100
+STRENGTHS, BATCH = (0.3, 3.), 100
 
 
-def trained(name='mnist', hidden_units=1024, sparsity_target=0.1):
+def trained(name='mnist', hidden_units=1024, sparsity_target=0.1, learning_rate=0.1, epochs=25):
     """The RBM."""
     keras.utils.set_random_seed(0)
     model = tfdgm.RBM((28, 28, 1), hidden_units=hidden_units, persistent=False, sparsity_target=sparsity_target, seed=0)
     images = tfdgm.data.load(name, 'train', binarization='dynamic').shuffle(60_000, seed=0).batch(BATCH)
-    rate = keras.optimizers.schedules.PolynomialDecay(0.1, EPOCHS * len(images), 0.)
+    rate = keras.optimizers.schedules.PolynomialDecay(learning_rate, epochs * len(images), 0.)
     model.compile(keras.optimizers.SGD(rate, momentum=0.5, weight_decay=1e-4), steps_per_execution=50)
-    model.fit(images, epochs=EPOCHS, verbose=2)
+    model.fit(images, epochs=epochs, verbose=2)
     return model
 
 
