@@ -8,8 +8,8 @@
 - probe: how well logistic regression reads the digits of MNIST, or the clothes of Fashion-MNIST, from features of each
   family, by 100, 1,000 and all labels of the training split; beside raw pixels and PCA. How much its weights are held
   down is chosen on the validation split. Features of binary models are means over several binarizations of an image,
-  at random by its grey values; but of the autoregressive one, by one. The largest RBM is trained here, as `features.py` does it; others are the
-  zoo's.
+  at random by its grey values; but of the autoregressive one, by one. The largest RBM is trained here, as `features.py`
+  does it; others are the zoo's.
 - augment: whether samples make a small classifier of MNIST better that has 10, 50 and 100 images of each label: its
   accuracy on the test split without; with samples of a VAE that learned from the same images alone; and with those of
   `gated_pixelcnn_mnist_label`, which has seen 50,000 labelled images, so it says what could be gained at best. Five
