@@ -1,6 +1,7 @@
 """SavedModels of every family: what they give where nothing of the library is, and that nothing is half written."""
 
 import gc
+import inspect
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ from tests.systems import SYSTEMS, WITHOUT_CONDITION, WITHOUT_DENSITY, make, som
 from tests.test_atomic import files_of_at_most
 from tfdgm import atomic
 from tfdgm.conditions import Label
+from tfdgm.model import Model
 
 # A program that can import neither the library nor what it stands on: it calls signatures, and keeps what they give.
 READER = """
@@ -249,6 +251,26 @@ def test_without_a_prior_over_codes_there_are_no_samples(tmp_path):
     model.prior_is_fitted.assign(0.)
     with pytest.warns(UserWarning, match='call model.fit_prior'):
         assert signatures_of(model, tmp_path / 'model') == {'serving_default', 'log_prob', 'encode', 'decode'}
+
+
+def test_a_classifier_gives_labels_and_features(tmp_path):
+    model = tfdgm.Classifier((4, 4, 1), levels=2, condition=Label(3), hidden_units=(5,))
+    x = np.random.default_rng(0).integers(2, size=[7, 4, 4, 1]).astype('float32')
+    assert model.export(tmp_path / 'it', verbose=False) == ['log_prob_of_labels', 'features']
+    loaded = tf.saved_model.load(tmp_path / 'it')
+    x[3, 0] = 2
+    log_probs = loaded.signatures['serving_default'](events=x)['log_probs'].numpy()
+    features = loaded.signatures['features'](events=x)['features'].numpy()
+    assert np.isnan(log_probs[3]).all() and np.isnan(features[3]).all()
+    x, rest = np.delete(x, 3, axis=0), [0, 1, 2, 4, 5, 6]
+    np.testing.assert_allclose(log_probs[rest], model.log_prob_of_labels(x), rtol=1e-5)
+    np.testing.assert_allclose(features[rest], model.features(x), rtol=1e-5)
+
+
+def test_every_model_leaves_python():
+    found = {cls for cls in vars(tfdgm).values() if inspect.isclass(cls) and issubclass(cls, Model)} - {Model}
+    assert tfdgm.Classifier in found
+    assert not [cls for cls in found if cls.signatures is Model.signatures]
 
 
 def test_the_file_holds_the_weights_that_its_functions_need(tmp_path):

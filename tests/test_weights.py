@@ -1,6 +1,7 @@
 """Files of weights: equal weights make equal files, and nothing of a file is read that is not of the model."""
 
 import io
+import sys
 import zlib
 from unittest import mock
 
@@ -184,6 +185,31 @@ def test_a_file_as_keras_saves_it_is_loaded_too(folder, model):
     model.save_weights(folder / WEIGHTS)
     accept_hash(folder)
     np.testing.assert_equal(pretrained.load(folder).get_weights(), model.get_weights())
+
+
+@pytest.mark.parametrize('system, argument, size', [
+    ('MADE', 'hidden_units', [10**9]), ('MADE', 'hidden_units', [10**5, 10**5]), ('NADE', 'hidden_units', 10**9),
+    ('RBM', 'hidden_units', 10**9), ('VAE', 'hidden_units', [10**9])])
+@pytest.mark.skipif(sys.platform != 'linux', reason='other systems give no limit on memory')
+def test_a_model_too_large_for_its_weights_is_refused_before_it_takes_the_memory(tmp_path, system, argument, size):
+    import resource
+
+    model = getattr(tfdgm, system)(4)
+    config = pretrained.save_weights(model, tmp_path, config_of(model))
+    config['model']['config'][argument] = size
+    pretrained.write_config(tmp_path, config)
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(ValueError, match='takes far more memory than its weights'):
+        pretrained.load(tmp_path)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
+
+
+def test_a_configuration_without_the_hash_is_refused(folder):
+    config = pretrained.read_config(folder)
+    del config['weights_sha256']
+    pretrained.write_config(folder, config)
+    with pytest.raises(WeightsError, match='has no "weights_sha256"'):
+        pretrained.load(folder)
 
 
 def test_files_that_were_cut_at_any_place_are_refused(folder, model):

@@ -10,14 +10,18 @@ EXAMPLE = '{"cluster": {"worker": ["first:12345", "second:12345"]}, "task": {"ty
 CHIEF, WORKER = 'chief', 'worker'
 
 
-def require_cluster(environment: Mapping = os.environ):
+def require_cluster(environment: Mapping = os.environ) -> list[str]:
     """Raises unless the environment variable TF_CONFIG names workers, and this process as one of them.
+
+    Returns:
+        The addresses of the others.
 
     Raises:
         ValueError: if it is missing, is no JSON, or says something else.
 
     >>> from tfdgm import cluster
     >>> cluster.require_cluster({'TF_CONFIG': cluster.EXAMPLE})
+    ['second:12345']
     """
     given = environment.get('TF_CONFIG')
     if not given:
@@ -30,6 +34,9 @@ def require_cluster(environment: Mapping = os.environ):
     fault = fault_of(described)
     if fault:
         raise ValueError(f'TF_CONFIG {fault}; got {given}. Expected something like {EXAMPLE}.')
+    workers, task = described['cluster'], described['task']
+    return [address for job, addresses in workers.items() for index, address in enumerate(addresses)
+            if (job, index) != (task['type'], task['index'])]
 
 
 def on_this_machine(number: int) -> list[str]:
@@ -43,7 +50,7 @@ def on_this_machine(number: int) -> list[str]:
 
     >>> from tfdgm import cluster
     >>> first, second = cluster.on_this_machine(2)
-    >>> cluster.require_cluster({'TF_CONFIG': second})
+    >>> [other] = cluster.require_cluster({'TF_CONFIG': second})
     """
     with contextlib.ExitStack() as stack:  # All at once, so that no two are the same.
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]

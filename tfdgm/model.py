@@ -169,6 +169,68 @@ class Model(Checkpointed, Trainer):
     def from_config(cls, config: dict):
         return cls(**keras.saving.deserialize_keras_object(config))
 
+    # Leaving Python --------------------------------------------------------------------------------------------------
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        """What `export` writes, by name, the one first that is meant where nobody names one.
+
+        Args:
+            jit_compile: whether XLA compiles samples and log-probabilities, or 'auto'.
+        """
+        raise NotImplementedError
+
+    def export(self, filepath: str | os.PathLike, format: str = exporting.FORMAT, verbose: bool = True, *,
+               jit_compile: bool | str = 'auto') -> list[str]:
+        """Writes the model as a SavedModel, which TensorFlow runs without this library, Keras or Python.
+
+        It has a signature for each thing that the model can do, with any size of a batch:
+
+        - `log_prob(events)` -> `log_prob`, `[batch]` in nats, of a model with a density. One that is known up to a
+          constant has `unnormalized_log_prob(events)` in any case, and `log_prob` if log Z is known.
+        - `sample(count, seed)` -> `events`, `[count, *event_shape]`, of a stateless seed, int32 `[2]`: those of
+          `distribution().sample(count, seed)`. The integer `seed=3` is `[0, 3]`.
+        - `encode(events)` -> `latents` and `decode(latents)` -> `events`, of a model with latents: what `encode` and
+          `reconstruct` make of them, the means of the events where they are random.
+        - `log_prob_of_labels(events)` -> `log_probs`, `[batch, num_classes]` in nats, and `features(events)` ->
+          `features`, `[batch, units]`, of a classifier.
+
+        A conditional model takes a `condition` besides: in `sample` of any number of values, whose events are
+        `[count, values, *event_shape]`, elsewhere one for each event. An event, condition or latents that are not valid
+        have NaN for a result, and codes are -1; `validate_args` and Python's other checks stay here.
+
+        Args:
+            filepath: the folder to write, which is new or empty.
+            format: 'tf_saved_model', the one that there is.
+            verbose: whether to print what was written.
+            jit_compile: whether XLA compiles samples and log-probabilities; 'auto' for what `compile` was told, or what
+                is faster. False where the program that serves the model has no XLA.
+
+        Returns:
+            The names of the signatures.
+
+        Raises:
+            ValueError: if the format is another, or `jit_compile` none of these.
+            FileExistsError: if there is a file, or a folder that is not empty.
+            OSError: if it cannot be written; then nothing is.
+
+        >>> import tensorflow as tf, tfdgm
+        >>> tfdgm.NADE(4).export('nade', verbose=False)
+        ['log_prob', 'sample']
+        >>> loaded = tf.saved_model.load('nade')
+        >>> loaded.signatures['log_prob'](events=tf.ones([3, 4]))['log_prob'].shape
+        TensorShape([3])
+        >>> loaded.signatures['sample'](count=tf.constant(5), seed=tf.constant([0, 3]))['events'].shape
+        TensorShape([5, 4])
+        >>> import shutil; shutil.rmtree('nade')
+        """
+        checks.one_of(format, [exporting.FORMAT], 'format')
+        if jit_compile != 'auto':
+            checks.flag(jit_compile, 'jit_compile')
+        names = list(exporting.export(self, filepath, jit_compile))
+        if verbose:
+            print(f'{type(self).__name__} in {filepath}, with the signatures {", ".join(names)}')
+        return names
+
 
 class GenerativeModel(Model):
     """A distribution of events from which one can sample, as a Keras model.
@@ -210,59 +272,4 @@ class GenerativeModel(Model):
     # Leaving Python --------------------------------------------------------------------------------------------------
 
     def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
-        """What `export` writes, by name, the one first that is meant where nobody names one.
-
-        Args:
-            jit_compile: whether XLA compiles samples and log-probabilities, or 'auto'.
-        """
         return {'sample': exporting.sampling(self, jit_compile)}
-
-    def export(self, filepath: str | os.PathLike, format: str = exporting.FORMAT, verbose: bool = True, *,
-               jit_compile: bool | str = 'auto') -> list[str]:
-        """Writes the model as a SavedModel, which TensorFlow runs without this library, Keras or Python.
-
-        It has a signature for each thing that the model can do, with any size of a batch:
-
-        - `log_prob(events)` -> `log_prob`, `[batch]` in nats, of a model with a density. One that is known up to a
-          constant has `unnormalized_log_prob(events)` in any case, and `log_prob` if log Z is known.
-        - `sample(count, seed)` -> `events`, `[count, *event_shape]`, of a stateless seed, int32 `[2]`: those of
-          `distribution().sample(count, seed)`. The integer `seed=3` is `[0, 3]`.
-        - `encode(events)` -> `latents` and `decode(latents)` -> `events`, of a model with latents: what `encode` and
-          `reconstruct` make of them, the means of the events where they are random.
-
-        A conditional model takes a `condition` besides: in `sample` of any number of values, whose events are
-        `[count, values, *event_shape]`, elsewhere one for each event. An event, condition or latents that are not valid
-        have NaN for a result, and codes are -1; `validate_args` and Python's other checks stay here.
-
-        Args:
-            filepath: the folder to write, which is new or empty.
-            format: 'tf_saved_model', the one that there is.
-            verbose: whether to print what was written.
-            jit_compile: whether XLA compiles samples and log-probabilities; 'auto' for what `compile` was told, or what
-                is faster. False where the program that serves the model has no XLA.
-
-        Returns:
-            The names of the signatures.
-
-        Raises:
-            ValueError: if the format is another, or `jit_compile` none of these.
-            FileExistsError: if there is a file, or a folder that is not empty.
-            OSError: if it cannot be written; then nothing is.
-
-        >>> import tensorflow as tf, tfdgm
-        >>> tfdgm.NADE(4).export('nade', verbose=False)
-        ['log_prob', 'sample']
-        >>> loaded = tf.saved_model.load('nade')
-        >>> loaded.signatures['log_prob'](events=tf.ones([3, 4]))['log_prob'].shape
-        TensorShape([3])
-        >>> loaded.signatures['sample'](count=tf.constant(5), seed=tf.constant([0, 3]))['events'].shape
-        TensorShape([5, 4])
-        >>> import shutil; shutil.rmtree('nade')
-        """
-        checks.one_of(format, [exporting.FORMAT], 'format')
-        if jit_compile != 'auto':
-            checks.flag(jit_compile, 'jit_compile')
-        names = list(exporting.export(self, filepath, jit_compile))
-        if verbose:
-            print(f'{type(self).__name__} in {filepath}, with the signatures {", ".join(names)}')
-        return names

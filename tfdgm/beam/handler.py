@@ -37,7 +37,7 @@ class Place:
 
     def build(self) -> Model:
         """The model with fresh weights, to look at."""
-        return pretrained.build(self.config)
+        return pretrained.fresh(zoo.found(self.name))
 
     def load(self) -> Model:
         """The model, the same one for all of this process.

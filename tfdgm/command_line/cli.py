@@ -170,8 +170,7 @@ def train(
 
     On several GPUs: `tfdgm train zoo/nade_digits/config.json -o my_nade --strategy mirrored`
     """
-    if strategy == Strategy.MULTI_WORKER:
-        cluster.require_cluster()
+    others = cluster.require_cluster() if strategy == Strategy.MULTI_WORKER else []
     recipe = config_file.recipe_of(config_file.read_config(config))
     folder = output or (config if config.is_dir() else config.parent)
     if folder.exists() and not folder.is_dir():
@@ -179,6 +178,8 @@ def train(
     start_tensorflow()
     from tfdgm.pretrained import distributed, training
 
+    if others:
+        terminal.say(f'Waiting for {", ".join(others)}, which TF_CONFIG names.', error=True)
     devices = None if strategy is None else distributed.strategy_of(strategy.value)
     with distributed.leaving_at_failure(devices):
         try:

@@ -32,7 +32,7 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
         from tfdgm.beam import scoring
     except ImportError as error:
         raise RuntimeError(str(error)) from error
-    model = pretrained.build(config_file.read_config(folder_of(name)))
+    model = pretrained.fresh(folder_of(name))
     # Without a label, each record has its own condition.
     condition = None if label is None else label_of(label, model.condition)
     with terminal.without_notices(), terminal.status(f'Scoring {pattern}'):

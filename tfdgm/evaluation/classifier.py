@@ -8,7 +8,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 from numpy.typing import ArrayLike
 
-from tfdgm import checks
+from tfdgm import checks, exporting
 from tfdgm.conditions import Label
 from tfdgm.execution import pieces
 from tfdgm.layers import Standardization, dense
@@ -117,6 +117,14 @@ class Classifier(Model):
     def labels_of(self, features: ArrayLike) -> tf.Tensor:
         """The most probable labels of what `features` gave: `[batch, units]` -> `[batch]`, int32."""
         return ops.argmax(self.last(ops.convert_to_tensor(features, 'float32')), axis=-1)
+
+    def signatures(self, jit_compile: bool | str = 'auto') -> dict[str, exporting.Signature]:
+        def of_events(function, output):
+            return exporting.mapping(self, lambda x, condition: function(x), 'events', self.event_shape, self.support,
+                                     output, conditional=False)
+
+        return {'log_prob_of_labels': of_events(lambda x: ops.log_softmax(self(x)), 'log_probs'),
+                'features': of_events(self.features_of, 'features')}
 
     def _in_pieces(self, method, x):
         checks.events(self, x)

@@ -11,6 +11,7 @@ from tfdgm.pretrained.folder import (
     SOUND,
     WeightsError,
     build,
+    fresh,
     load,
     save_weights,
     sha256,
@@ -20,4 +21,5 @@ from tfdgm.pretrained.folder import (
 
 __all__ = [
     'CARD', 'CHAINS', 'CONFIG', 'FILTERS', 'GRID', 'INTERPOLATIONS', 'PLANE', 'RECONSTRUCTIONS', 'SOUND', 'WEIGHTS',
-    'WeightsError', 'build', 'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of', 'write_config']
+    'WeightsError', 'build', 'fresh', 'load', 'read_card', 'read_config', 'save_weights', 'sha256', 'weights_of',
+    'write_config']

@@ -15,7 +15,7 @@ import keras
 from tfdgm import atomic
 from tfdgm.config_file import CONFIG, WEIGHTS, read_config
 from tfdgm.model import Model
-from tfdgm.pretrained import classes, weights
+from tfdgm.pretrained import classes, memory, weights
 
 GRID, SOUND, INTERPOLATIONS = 'samples.png', 'samples.wav', 'interpolations.png'
 RECONSTRUCTIONS, PLANE, CHAINS, FILTERS = 'reconstructions.png', 'plane.png', 'chains.png', 'filters.png'
@@ -68,6 +68,34 @@ def weights_of(model: Model, config: dict) -> bytes:
     return weights.to_bytes(bare)
 
 
+def fresh(folder: str | os.PathLike) -> Model:
+    """The model that a folder describes with fresh weights, to look at; not one too large for the folder's weights.
+
+    Raises:
+        FileNotFoundError: if there is no configuration.
+        WeightsError: if there are no weights.
+        ValueError: if the description is refused.
+    """
+    config, path = read_config(folder), weights_in(folder)
+    try:
+        with memory.limited(path.stat().st_size):
+            return build(config)
+    except ValueError as error:
+        raise ValueError(f'{pathlib.Path(folder) / CONFIG}: {error}') from error
+
+
+def weights_in(folder: str | os.PathLike) -> pathlib.Path:
+    """The file of a folder's weights.
+
+    Raises:
+        WeightsError: if there is none.
+    """
+    path = pathlib.Path(folder) / WEIGHTS
+    if not path.exists():
+        raise WeightsError(f'There are no weights in {folder}. `tfdgm train {path.with_name(CONFIG)}` makes them.')
+    return path
+
+
 def load(folder: str | os.PathLike) -> Model:
     """Loads a pretrained model from its folder.
 
@@ -83,19 +111,16 @@ def load(folder: str | os.PathLike) -> Model:
             is NaN or infinite. The file is compared with the model before any weight is read.
     """
     folder = pathlib.Path(folder)
-    config = read_config(folder)
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise WeightsError(f'There are no weights in {folder}. `tfdgm train {folder / CONFIG}` makes them.')
-    if sha256(path) != config.get('weights_sha256'):
+    config, path = read_config(folder), weights_in(folder)
+    if 'weights_sha256' not in config:
+        raise WeightsError(f'{folder / CONFIG} has no "weights_sha256", by which {path} could be checked: it was never '
+                           'trained here, or was altered.')
+    if sha256(path) != config['weights_sha256']:
         raise WeightsError(
             f'{path} is not the file that {folder / CONFIG} describes: its SHA-256 is {sha256(path)}, expected '
-            f'{config.get("weights_sha256")}. It was cut short, altered or belongs to another model; install the '
+            f'{config["weights_sha256"]}. It was cut short, altered or belongs to another model; install the '
             'package again, download the model again, or train it again.')
-    try:
-        model = build(config)
-    except ValueError as error:
-        raise ValueError(f'{folder / CONFIG}: {error}') from error
+    model = fresh(folder)
     try:
         weights.load(model, path)
     except ValueError as error:
