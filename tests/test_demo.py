@@ -3,6 +3,7 @@
 import builtins
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -274,6 +275,55 @@ def test_the_librarys_errors_become_messages_on_the_page():
         fail()
 
 
+@pytest.mark.parametrize('name', ['vae_digits_label', 'nade_digits'])
+def test_all_that_is_asked_can_be_changed(name, tmp_path):
+    # Gradio leaves it off in what `gradio.render` shows, unless it is told.
+    inputs = [component for function in shown(entry_of(name), tmp_path)[1] for component in function.inputs]
+    fields = [component for component in inputs if not isinstance(component, gr.HTML)]
+    assert {type(field) for field in fields} >= {gr.Slider, gr.Number, gr.Radio, gr.Image}
+    assert [field.label for field in fields if not field.interactive] == []
+
+
+@pytest.mark.parametrize('name', ['vae_digits_label', 'nade_digits'])
+@pytest.mark.parametrize('bad, said', [(None, 'is empty: write a whole number'), (-5, 'at least'), (1.5, 'integer')])
+def test_a_number_that_cannot_be_is_told_in_a_sentence_and_not_in_the_terminal(name, bad, said, tmp_path):
+    asked = set()
+    for function in shown(entry_of(name), tmp_path)[1]:
+        values = [component.value for component in function.inputs]
+        for place, component in enumerate(function.inputs):
+            if isinstance(component, gr.Number):
+                given = [*values[:place], component.preprocess(bad), *values[place + 1:]]
+                with pytest.raises(gr.Error, match=f'{component.label} .*{said}') as told:
+                    function.fn(*given)
+                assert not told.value.print_exception
+                asked.add(component.label)
+    assert asked >= {'Seed', 'Which one'}
+
+
+def test_any_integer_from_0_is_a_seed(tmp_path):
+    draw = shown(entry_of('nade_digits'), tmp_path)[1][0]
+    pictures = [draw.fn(2, draw.inputs[1].preprocess(seed))[1] for seed in (0, 9999999, 1e30)]
+    assert np.any(pictures[0] != pictures[1]) and np.any(pictures[1] != pictures[2])
+
+
+def test_samples_of_the_card_are_called_so_until_others_are_drawn(tmp_path):
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        panels.samples(entry_of('nade_digits'), tmp_path)
+    caption, picture = next(iter(blocks.fns.values())).outputs
+    assert picture.value and "the model's card" in caption.value
+    assert answered(next(iter(blocks.fns.values())))[0] == 'Samples of seed 0'
+
+
+def test_a_likelihood_has_the_same_words_wherever_it_stands(tmp_path):
+    entry = entry_of('nade_digits')
+    score = next(function for function in shown(entry, tmp_path)[1] if function.fn.__name__ == 'score')
+    own, facts = answered(score)[0], page.described(entry)
+    form = r'negative log-likelihood: [\d.]+ nats, [\d.]+ bits/dim'
+    assert re.search(form, own) and re.search(form, facts)
+    found = views.scored(entry, views.drawn(entry, 1)[0])
+    assert f'{-found.nats:.2f} nats, {found.bits_per_dim:.4f} bits/dim' in own
+
+
 def test_names_and_texts_are_shown_never_obeyed(tmp_path):
     entry = entry_of('nade_digits')
     entry.facts['trained on'] = '<img src="http://elsewhere.example/x.png">'
@@ -323,6 +373,13 @@ def test_a_port_that_is_taken_is_named():
     assert f'The port {port} of 127.0.0.1 cannot be had' in message and 'Choose one by --port' in message
 
 
+@pytest.mark.parametrize('host', ['192.0.2.1', 'no host'])
+def test_a_host_that_is_not_of_this_machine_is_named(host):
+    message = fails('nade_digits', '--host', host)
+    assert f'{host} is not one of the IPv4 addresses of this machine' in message and '--host' in message
+    assert 'port' not in message
+
+
 def test_without_gradio_the_message_says_what_to_install(monkeypatch):
     found = builtins.__import__
 
@@ -365,7 +422,8 @@ def test_a_port_that_is_taken_meanwhile_leaves_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_and_nothing_stays(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_nothing_stays(number, tmp_path):
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, '-m', 'zoo', 'demo', 'nade_digits', '--no-open', '--port', str(port)], text=True,
@@ -377,7 +435,7 @@ def test_ctrl_c_ends_it_and_nothing_stays(tmp_path):
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f'http://127.0.0.1:{port}/') as answer:
             assert answer.status == 200
         assert list(tmp_path.glob('tfdgm-demo-*'))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

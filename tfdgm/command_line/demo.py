@@ -3,7 +3,10 @@
 What needs no TensorFlow does not import it, as in `cli`.
 """
 
+import contextlib
+import errno
 import os
+import signal
 import socket
 import webbrowser
 from typing import Annotated
@@ -50,7 +53,8 @@ def demo(
             webbrowser.open(address)
 
     try:
-        page.serve(names, lambda name: folder if name == model else zoo.folder(name), model, host, port, started)
+        with ended_by(signal.SIGTERM):
+            page.serve(names, lambda name: folder if name == model else zoo.folder(name), model, host, port, started)
     except KeyboardInterrupt:
         terminal.say('\nEnded.')
 
@@ -68,6 +72,16 @@ def require_gradio():
         raise RuntimeError("The demo needs the package gradio: pip install 'tfdgm[demo]'.") from error
 
 
+@contextlib.contextmanager
+def ended_by(number: signal.Signals):
+    """A context in which a signal does what Ctrl-C does, so that nothing temporary stays."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def require_port(host: str, port: int):
     """Raises, before anything else is done, if a port is taken.
 
@@ -79,6 +93,9 @@ def require_port(host: str, port: int):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            raise OSError(f'{host} is not one of the IPv4 addresses of this machine ({error.strerror}). Choose one by '
+                          '--host, or leave that out: then this machine alone can open the page.') from error
         raise OSError(f'The port {port} of {host} cannot be had ({error.strerror}): another program may listen there, '
                       'perhaps another demo. Choose one by --port.') from error
 

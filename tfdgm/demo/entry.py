@@ -10,6 +10,7 @@ import numpy as np
 from tfdgm import data, pretrained
 from tfdgm.applications.completing import method_of
 from tfdgm.autoregressive import AutoregressiveModel
+from tfdgm.boltzmann import UnnormalizedModel
 from tfdgm.conditions import Condition, Image, Label, Labels, Vector
 from tfdgm.config_file import shown
 from tfdgm.density import DensityModel
@@ -90,14 +91,30 @@ class Entry:
         if model.condition is not None and not isinstance(model, CycleGAN | Classifier):
             facts['depends on'] = model.condition.describe()
         if 'nll' in results:
-            figures = shown(results)
-            bound = 'at most ' if getattr(model, 'is_bound', False) else ''
-            facts['on test data'] = f'{bound}{figures["nats"]} nats, {figures.get("bits/dim", "-")} bits/dim'
+            facts['on test data'] = self.in_words(results)
         elif 'accuracy' in results:
             facts['on test data'] = f'{results["accuracy"]:.2%} of the labels are right'
         elif 'frechet_distance' in measures:
             facts['on test data'] = f'Fréchet distance {measures["frechet_distance"]:,.3g}'
         return facts
+
+    def in_words(self, results: dict) -> str:
+        """A negative log-likelihood, of test data or of one event, in the same words wherever it stands."""
+        figures = shown(results)
+        bound = 'at most ' if getattr(self.model, 'is_bound', False) else ''
+        return f'negative log-likelihood: {bound}{figures["nats"]} nats, {figures.get("bits/dim", "-")} bits/dim'
+
+    @property
+    def meaning(self) -> str:
+        """What those figures are of one event, in a sentence or two."""
+        what = 'probability' if self.model.support.is_discrete else 'density'
+        words = (f'This is minus the logarithm of its {what}, and the same in bits for each number of it: less is '
+                 'likelier.')
+        if getattr(self.model, 'is_bound', False):
+            return f'{words} It is not known exactly: this is an upper bound.'
+        if isinstance(self.model, UnnormalizedModel):
+            return f'{words} It is as exact as the constant of the model, which chains have estimated.'
+        return words
 
     @property
     def about(self) -> str:

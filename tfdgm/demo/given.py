@@ -7,6 +7,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image as Photograph
 
+from tfdgm import checks
 from tfdgm.conditions import Image, Label, Labels
 from tfdgm.demo import views
 from tfdgm.demo.entry import Entry, values_of_condition
@@ -49,12 +50,13 @@ class Given:
         sources = [*([DRAW] if draw else []), *([EXAMPLE] if example else []),
                    *([DRAWING] if is_image and shape[-1] == 1 else []),
                    *([FILE] if is_image and shape[-1] == 3 else [])]
-        self.source = gr.Radio(sources, value=sources[0], label=label, visible=len(sources) > 1)
+        self.source = gr.Radio(sources, value=sources[0], label=label, visible=len(sources) > 1, interactive=True)
         self.number = number('Which one', visible=sources[0] in (DRAW, EXAMPLE))
         rows, columns = shape[:2] if is_image else (1, 1)
         self.pad = pad(rows, columns, shades, visible=sources[0] == DRAWING)
         self.file = gr.Image(type='pil', image_mode='RGB', sources=['upload', 'clipboard'], height=260,
-                             label='A picture; the square in its middle is taken', visible=sources[0] == FILE)
+                             label='A picture; the square in its middle is taken', visible=sources[0] == FILE,
+                             interactive=True)
         self.inputs = [self.source, self.number, self.pad, self.file]
         self.source.change(lambda source: [gr.update(visible=source in (DRAW, EXAMPLE)),
                                            gr.update(visible=source == DRAWING), gr.update(visible=source == FILE)],
@@ -67,9 +69,9 @@ class Given:
             ValueError: if there is none.
         """
         if source == DRAW:
-            return self.draw(int(number), *asked)
+            return self.draw(whole(number, 'Which one'), *asked)
         if source == EXAMPLE:
-            return self.example(int(number))
+            return self.example(whole(number, 'Which one'))
         if source == DRAWING:
             return self.values_of(shades_and_mask(cells, self.shape)[0])
         if photograph is None:
@@ -101,7 +103,7 @@ class Asked:
             for place, count in enumerate(counts):
                 choices = [(str(names[index]) if names and len(counts) == 1 else str(index), index)
                            for index in range(count)]
-                self.inputs.append(gr.Dropdown(choices, value=min(3, count - 1), filterable=False,
+                self.inputs.append(gr.Dropdown(choices, value=min(3, count - 1), filterable=False, interactive=True,
                                                label='Label' if len(counts) == 1 else f'Label {place + 1}'))
         elif isinstance(condition, Image):
             self.given = Given(
@@ -111,7 +113,7 @@ class Asked:
             self.inputs = self.given.inputs
         elif condition is not None:
             self.inputs = [gr.Textbox(', '.join(['0'] * condition.size), label=f'Given: {condition.describe()}',
-                                      info='with commas between them')]
+                                      info='with commas between them', interactive=True)]
 
     def read(self, *values) -> np.ndarray | None:
         """The condition that was asked for."""
@@ -138,5 +140,22 @@ def event_given(entry: Entry, asked: Asked | None, label: str) -> Given:
 
 
 def number(label: str, **options) -> gr.Number:
-    """A whole number from 0: a seed, or the place of an example."""
-    return gr.Number(0, label=label, precision=0, minimum=0, maximum=10**6, step=1, **options)
+    """A field for a whole number from 0, a seed or the place of an example, which `whole` reads.
+
+    It has no bounds of its own: what Gradio refuses, it also prints in the terminal.
+    """
+    return gr.Number(0, label=label, step=1, interactive=True, **options)
+
+
+def whole(value: float | None, label: str, least: int = 0) -> int:
+    """The whole number in a field.
+
+    Raises:
+        ValueError: if there is none, or it is too small.
+
+    >>> whole(3., 'Seed')
+    3
+    """
+    if value is None:
+        raise ValueError(f'{label} is empty: write a whole number of at least {least}.')
+    return checks.integer(int(value) if isinstance(value, float) and value.is_integer() else value, label, least)

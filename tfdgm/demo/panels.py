@@ -12,7 +12,7 @@ from tfdgm.autoregressive import AutoregressiveModel
 from tfdgm.boltzmann import UnnormalizedModel
 from tfdgm.demo import views
 from tfdgm.demo.entry import Entry
-from tfdgm.demo.given import Asked, Given, event_given, explained, number
+from tfdgm.demo.given import Asked, Given, event_given, explained, number, whole
 from tfdgm.demo.pad import on_pad, pad, shades_and_mask
 from tfdgm.pretrained import GRID, cards
 
@@ -22,9 +22,15 @@ COUNTS = {'image': (16, 100), 'sound': (2, 10), 'table': (200, 1000), 'numbers':
 COMPLETIONS = 8
 
 
+def caption(text: str, **options) -> gr.Markdown:
+    """What stands above a picture."""
+    return gr.Markdown(text, elem_classes='caption', **options)
+
+
 def picture(label: str, value=None, height: int | None = None, **options) -> gr.Image:
     """A picture that the page makes, below what it shows."""
-    gr.Markdown(label, elem_classes='caption', visible=options.get('visible', True))
+    if label:
+        caption(label, visible=options.get('visible', True))
     return gr.Image(value, label=label, show_label=False, format='png', interactive=False, height=height,
                     buttons=['download', 'fullscreen'], elem_classes='picture', **options)
 
@@ -41,13 +47,15 @@ def samples(entry: Entry, folder: pathlib.Path):
     with gr.Row():
         with gr.Column(**LEFT):
             gr.Markdown(f'New {entry.noun}s that the model makes up. The same seed gives the same ones.')
-            count = gr.Slider(1, most, at_first, step=1, label='How many')
+            count = gr.Slider(1, most, at_first, step=1, label='How many', interactive=True)
             seed = number('Seed')
             asked, axes = Asked(entry), axes_of(entry)
             button = gr.Button('Draw', variant='primary')
         with gr.Column(**RIGHT):
             if entry.kind == 'image':
-                outputs = [picture('Samples', None if asked.given else stored(entry), 480)]
+                first = None if asked.given else stored(entry)
+                outputs = [caption("From the model's card, until you press Draw" if first else 'Samples'),
+                           picture('', first, 480)]
             elif entry.kind == 'sound':
                 outputs = [gr.Audio(label='Samples, one after the other', interactive=False),
                            picture('Their spectrograms: louder is brighter')]
@@ -59,9 +67,10 @@ def samples(entry: Entry, folder: pathlib.Path):
     def show(count, seed, *values):
         across, up = values[:2] if axes else (0, 1)
         condition = asked.read(*values[len(axes):])
-        events = views.drawn(entry, int(count), int(seed), condition)
+        seed = whole(seed, 'Seed')
+        events = views.drawn(entry, whole(count, 'How many', 1), seed, condition)
         if entry.kind == 'image':
-            return views.grid(entry, events)
+            return f'Samples of seed {seed}', views.grid(entry, events)
         if entry.kind == 'sound':
             return views.sounds(entry, events, pathlib.Path(tempfile.mkdtemp(dir=folder)))
         rows = events.reshape(len(events), -1)
@@ -79,7 +88,8 @@ def axes_of(entry: Entry) -> list[gr.Dropdown]:
     if entry.kind != 'table' or entry.model.num_sites < 3:
         return []
     places = list(zip(entry.columns, range(len(entry.columns))))
-    return [gr.Dropdown(places, value=place, label=label) for place, label in ((0, 'Across'), (1, 'Up'))]
+    return [gr.Dropdown(places, value=place, label=label, interactive=True)
+            for place, label in ((0, 'Across'), (1, 'Up'))]
 
 
 def completion(entry: Entry):
@@ -114,7 +124,7 @@ def completion(entry: Entry):
             event, mask = given.read(*own, *conditions), views.halved(shape)
         if mask.all():
             raise ValueError('All of it is known already: leave a part of it unknown.')
-        found = views.completed(entry, event, mask, COMPLETIONS, int(seed), asked.read(*conditions), steps)
+        found = views.completed(entry, event, mask, COMPLETIONS, whole(seed, 'Seed'), asked.read(*conditions), steps)
         low, high = entry.span
         known = np.where(mask == 1, event, low + 0.35 * (high - low))[None]
         return (views.grid(entry, np.concatenate([known, found.events[:, 0]]), columns=3, pixels=140),
@@ -127,16 +137,16 @@ def completion(entry: Entry):
             return on_pad((event - low) / (high - low), views.halved(shape))
 
         starts[0].click(explained(lambda seed, *values: half_of(
-            views.drawn(entry, 1, int(seed), asked.read(*values))[0])), [seed, *asked.inputs], sheet)
+            views.drawn(entry, 1, whole(seed, 'Seed'), asked.read(*values))[0])), [seed, *asked.inputs], sheet)
         if entry.has_data:
             starts[1].click(explained(lambda seed: half_of(
-                entry.examples[0][int(seed) % len(entry.examples[0])])), seed, sheet)
+                entry.examples[0][whole(seed, 'Seed') % len(entry.examples[0])])), seed, sheet)
 
 
 def chain_steps(entry: Entry) -> gr.Slider:
     """Asks how far chains go, where completions come from those."""
     is_chain = not isinstance(entry.model, AutoregressiveModel | UnnormalizedModel)
-    return gr.Slider(20, 1000, views.chain_steps_of(entry.model), step=10, visible=is_chain,
+    return gr.Slider(20, 1000, views.chain_steps_of(entry.model), step=10, visible=is_chain, interactive=True,
                      label='Steps of the chain', info='More take longer and come nearer.')
 
 
@@ -159,8 +169,8 @@ def rows_completed(entry: Entry):
             raise ValueError('A cell of the row is neither a number nor empty.') from error
         mask = ~np.isnan(cells)
         event = np.where(mask, cells, 0.).reshape(entry.model.event_shape)
-        found = views.completed(entry, event, mask.astype('float32').reshape(event.shape), COMPLETIONS, int(seed),
-                                asked.read(*values), steps)
+        found = views.completed(entry, event, mask.astype('float32').reshape(event.shape), COMPLETIONS,
+                                whole(seed, 'Seed'), asked.read(*values), steps)
         return np.round(found.events[:, 0].astype('float64'), 4).tolist(), f'The rows are {drawn_by(found)}'
 
     button.click(complete, [row, steps, seed, *asked.inputs], [out, said])
@@ -203,9 +213,8 @@ def likelihood(entry: Entry, tab: gr.Tab):
         own, conditions = values[:len(given.inputs)], values[len(given.inputs):]
         event = given.read(*own, *conditions)
         found = views.scored(entry, event, asked.read(*conditions))
-        bound = 'at least ' if getattr(entry.model, 'is_bound', False) else ''
-        words = (f'### {bound}{found.nats:,.2f} nats\n\n{found.bits_per_dim:.4f} bits for each number of it. '
-                 f'{meaning(entry)}')
+        figures = entry.in_words({'nll': -found.nats, 'bits_per_dim': found.bits_per_dim})
+        words = f'### {figures}\n\n{entry.meaning}'
         if entry.scores_sites:
             return words, views.surprise(entry, event, found.sites)
         return words, views.grid(entry, event[None], pixels=320) if entry.kind == 'image' else None
@@ -213,17 +222,6 @@ def likelihood(entry: Entry, tab: gr.Tab):
     inputs, outputs = [*given.inputs, *asked.inputs], [said, shown]
     button.click(score, inputs, outputs)
     tab.select(score, inputs, outputs)
-
-
-def meaning(entry: Entry) -> str:
-    """What the figure of an event is, in a sentence."""
-    discrete = entry.model.support.is_discrete
-    if getattr(entry.model, 'is_bound', False):
-        return 'The logarithm of its probability is not known exactly: this is a lower bound.' if discrete else (
-            'The logarithm of its density is not known exactly: this is a lower bound.')
-    if isinstance(entry.model, UnnormalizedModel):
-        return 'It is as exact as the constant of the model, which chains have estimated.'
-    return 'This is the logarithm of its probability.' if discrete else 'This is the logarithm of its density.'
 
 
 def latent_space(entry: Entry, tab: gr.Tab):
@@ -237,7 +235,8 @@ def latent_space(entry: Entry, tab: gr.Tab):
             with gr.Column(**LEFT):
                 gr.Markdown('The model has two latents: move them.' if in_plane else
                             f'Three draws span a plane among the {entry.model.num_latents:,} latents: move in it.')
-                right, down = (gr.Slider(low, high, 0, step=(high - low) / 60, label=name) for name in names)
+                right, down = (gr.Slider(low, high, 0, step=(high - low) / 60, label=name, interactive=True)
+                               for name in names)
                 seed = number('Seed of the draws', visible=not in_plane)
             with gr.Column(**RIGHT):
                 here = picture(f'The {entry.noun} there', height=320)
@@ -246,7 +245,8 @@ def latent_space(entry: Entry, tab: gr.Tab):
 
         @explained
         def move(right, down, seed, *values):
-            return views.grid(entry, views.place(entry, int(seed), right, down, asked.read(*values))[None], pixels=320)
+            event = views.place(entry, whole(seed, 'Seed of the draws'), right, down, asked.read(*values))
+            return views.grid(entry, event[None], pixels=320)
 
         where = [right, down, seed, *asked.inputs]
         for slider in right, down, seed:
@@ -262,7 +262,8 @@ def latent_space(entry: Entry, tab: gr.Tab):
 
     @explained
     def go(first, last, *values):
-        events = views.way(entry, (int(first), int(last)), asked.read(*values))
+        ends = whole(first, 'Seed of the first'), whole(last, 'Seed of the last')
+        events = views.way(entry, ends, asked.read(*values))
         return views.grid(entry, events, columns=views.WAY, pixels=112)
 
     ends = [*seeds, *asked.inputs]
@@ -276,7 +277,8 @@ def translation(entry: Entry):
     with gr.Row():
         with gr.Column(**LEFT):
             gr.Markdown('The model knows two kinds of pictures, A and B, and no pairs of them.')
-            direction = gr.Radio([('from A to B', 'AB'), ('from B to A', 'BA')], value='AB', label='Direction')
+            direction = gr.Radio([('from A to B', 'AB'), ('from B to A', 'BA')], value='AB', label='Direction',
+                                 interactive=True)
             given = Given(
                 entry, entry.model.event_shape, (lambda index: np.stack(
                     [part[index % len(part)] for part in entry.examples])) if entry.has_data else None,
