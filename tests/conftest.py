@@ -79,8 +79,8 @@ def peak_memory() -> float:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """At least three workers: TensorFlow keeps something of every function, so workers grow from test to test."""
-    return 3 if os.cpu_count() < 3 else None
+    """At least four workers: TensorFlow keeps something of every function, so workers grow from test to test."""
+    return 4 if os.cpu_count() < 4 else None
 
 
 def pytest_sessionfinish(session):

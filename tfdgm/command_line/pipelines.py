@@ -3,6 +3,7 @@
 What needs no TensorFlow does not import it, as in `cli`.
 """
 
+import contextlib
 import logging
 
 import typer
@@ -25,17 +26,17 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
         raise typer.BadParameter(f'Unexpected {options[0]}; put a pattern of several files in quotes.')
     config_file.read_config(folder_of(name))
     start_tensorflow()
-    logging.getLogger().setLevel(logging.ERROR)  # Of what Beam lacks for other machines, and what it does.
     from tfdgm import pretrained
 
-    try:
-        from tfdgm.beam import scoring
-    except ImportError as error:
-        raise RuntimeError(str(error)) from error
+    with quiet():
+        try:
+            from tfdgm.beam import scoring
+        except ImportError as error:
+            raise RuntimeError(str(error)) from error
     model = pretrained.fresh(folder_of(name))
     # Without a label, each record has its own condition.
     condition = None if label is None else label_of(label, model.condition)
-    with terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
+    with quiet(), terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
         try:
             scored = scoring.score(name, pattern, output, runner, options, condition)
         except RuntimeError as error:
@@ -48,3 +49,15 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
     refused = f', and {scored.refused:,} refused: the files …-refused-* beside them say why' if scored.refused else ''
     count = '' if scored.used is None else f'{scored.used:,} '
     terminal.say(f'{count}log-probabilities in {scored.files}{refused}')
+
+
+@contextlib.contextmanager
+def quiet():
+    """A block that logs errors alone: Beam says much of what it lacks for other machines, and of what it does."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
