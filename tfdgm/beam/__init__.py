@@ -1,7 +1,9 @@
 """Whole data sets, scored, drawn and encoded by Apache Beam: transforms for pipelines on one machine or many."""
 
+import importlib
+
 try:
-    import apache_beam as _  # noqa: F401
+    importlib.import_module('apache_beam')
 except ImportError as error:
     raise ImportError("Pipelines need the package apache-beam: pip install 'tfdgm[beam]'.") from error
 

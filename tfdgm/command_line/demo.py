@@ -5,6 +5,7 @@ What needs no TensorFlow does not import it, as in `cli`.
 
 import contextlib
 import errno
+import importlib
 import os
 import signal
 import socket
@@ -67,7 +68,7 @@ def require_gradio():
     """
     os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_DISABLE_TELEMETRY': '1'}
     try:
-        import gradio  # noqa: F401
+        importlib.import_module('gradio')
     except ImportError as error:
         raise RuntimeError("The demo needs the package gradio: pip install 'tfdgm[demo]'.") from error
 

@@ -3,12 +3,9 @@
 What needs no TensorFlow does not import it, as in `cli`.
 """
 
-import contextlib
-import logging
-
 import typer
 
-from tfdgm import config_file
+from tfdgm import config_file, logs
 from tfdgm.command_line import terminal
 from tfdgm.command_line.arguments import folder_of, label_of, start_tensorflow
 
@@ -28,7 +25,8 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
     start_tensorflow()
     from tfdgm import pretrained
 
-    with quiet():
+    # Beam says much of what it lacks for other machines, and of what it does.
+    with logs.errors_alone():
         try:
             from tfdgm.beam import scoring
         except ImportError as error:
@@ -36,7 +34,7 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
     model = pretrained.fresh(folder_of(name))
     # Without a label, each record has its own condition.
     condition = None if label is None else label_of(label, model.condition)
-    with quiet(), terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
+    with logs.errors_alone(), terminal.without_notices(), terminal.status(f'Scoring {pattern}'):
         try:
             scored = scoring.score(name, pattern, output, runner, options, condition)
         except RuntimeError as error:
@@ -49,15 +47,3 @@ def score(name: str, pattern: str, output: str | None, label: str | None, runner
     refused = f', and {scored.refused:,} refused: the files …-refused-* beside them say why' if scored.refused else ''
     count = '' if scored.used is None else f'{scored.used:,} '
     terminal.say(f'{count}log-probabilities in {scored.files}{refused}')
-
-
-@contextlib.contextmanager
-def quiet():
-    """A block that logs errors alone: Beam says much of what it lacks for other machines, and of what it does."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import json
-import logging
 import pathlib
 import queue
 import socket
@@ -14,6 +13,7 @@ import urllib.parse
 import requests
 import tensorflow_datasets as tfds
 
+from tfdgm import logs
 from tfdgm.data.errors import DatasetUnavailableError
 
 # How many seconds the hosts of a set have to answer; what they send may then take as long as it takes.
@@ -52,7 +52,7 @@ def builder(name: str, others=()):
     if not found.data_path.exists():
         try:
             check_network(missing(found))
-            with quiet_retries():
+            with logs.errors_alone('urllib3.connectionpool'):  # It says each time that it tries again.
                 found.download_and_prepare()
         except Exception as error:
             raise DatasetUnavailableError(
@@ -122,15 +122,3 @@ def answers_at(address: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-@contextlib.contextmanager
-def quiet_retries():
-    """Keeps it to the library that is used for downloads how often it tries again."""
-    logger = logging.getLogger('urllib3.connectionpool')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

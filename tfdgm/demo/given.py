@@ -140,7 +140,7 @@ def event_given(entry: Entry, asked: Asked | None, label: str) -> Given:
 
 
 def number(label: str, **options) -> gr.Number:
-    """A field for a whole number from 0, a seed or the place of an example, which `whole` reads.
+    """A field for an integer from 0, a seed or the place of an example, which `whole` reads.
 
     It has no bounds of its own: what Gradio refuses, it also prints in the terminal.
     """
@@ -148,7 +148,7 @@ def number(label: str, **options) -> gr.Number:
 
 
 def whole(value: float | None, label: str, least: int = 0) -> int:
-    """The whole number in a field.
+    """The integer in a field.
 
     Raises:
         ValueError: if there is none, or it is too small.
@@ -157,5 +157,5 @@ def whole(value: float | None, label: str, least: int = 0) -> int:
     3
     """
     if value is None:
-        raise ValueError(f'{label} is empty: write a whole number of at least {least}.')
+        raise ValueError(f'{label} is empty: write an integer of at least {least}.')
     return checks.integer(int(value) if isinstance(value, float) and value.is_integer() else value, label, least)
