@@ -118,6 +118,7 @@ def test_float64_by_default_is_refused_with_advice(system):
             make(system)
     finally:
         keras.config.set_floatx('float32')
+        keras.config.set_dtype_policy('float32')  # What is made before the next test's own fixtures would have float64.
 
 
 @pytest.mark.parametrize('name', ['model.h5', 'model.hdf5', 'model', 'model.weights.h5', 'model.keras.zip'])
