@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import importlib
 import json
 import os
 import pathlib
@@ -313,7 +314,7 @@ def test_without_the_package(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'apache_beam', None)
     with pytest.raises(ImportError, match=r"pip install 'tfdgm\[beam\]'"):
-        import tfdgm.beam  # noqa: F401
+        importlib.import_module('tfdgm.beam')
     result = run('score', 'made_digits', 'digits.npy', '-o', 'scores', '--runner', 'DirectRunner')
     assert result.status == 1 and "pip install 'tfdgm[beam]'" in result.err and result.err.count('\n') == 1
 
